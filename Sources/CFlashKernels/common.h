@@ -1,0 +1,66 @@
+// What the files of this target share: unaligned access and f16 in integer arithmetic.
+#ifndef CFLASHKERNELS_COMMON_H
+#define CFLASHKERNELS_COMMON_H
+
+#include "CFlashKernels.h"
+#include <string.h>
+
+extern const CFlashKernels_Table CFlashKernels_scalarTable;
+extern const CFlashKernels_Table CFlashKernels_avx2Table;
+extern const CFlashKernels_Table CFlashKernels_avx512Table;
+
+#define INLINE static inline __attribute__((always_inline, unused))
+// Loops over these are unrolled, so that arrays of accumulators live in registers.
+#define UNROLL _Pragma("clang loop unroll(full)")
+
+enum { blockValues = 32, groupBlocks = 16, groupValues = 512 };
+
+typedef enum { F32, F16, BF16, Q8_0, Q4_0, KeyValueQ8_0 } Format;
+
+INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+INLINE uint16_t load16(const void *p) {
+  uint16_t v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+INLINE uint32_t load32(const void *p) {
+  uint32_t v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+INLINE float floatFromBits(uint32_t bits) {
+  float v;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+INLINE uint32_t bitsFromFloat(float v) {
+  uint32_t bits;
+  memcpy(&bits, &v, sizeof bits);
+  return bits;
+}
+
+INLINE float floatFromHalf(uint16_t h) {
+  uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = (uint32_t)(h & 0x7fff) << 13;
+  if (rest >= 0x0f800000) // infinity, or NaN made quiet as the hardware does
+    return floatFromBits(sign | 0x70000000 | rest | (rest > 0x0f800000 ? 0x00400000 : 0));
+  // 2^112 moves the exponent's bias from 15 to 127, subnormals included, exactly.
+  return floatFromBits(sign | bitsFromFloat(floatFromBits(rest) * 0x1p112f));
+}
+
+// Round to nearest even; a NaN keeps its sign and upper bits and becomes quiet, as in hardware.
+INLINE uint16_t halfFromFloat(float v) {
+  uint32_t bits = bitsFromFloat(v), sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000)
+    return (uint16_t)(sign | 0x7e00 | ((magnitude >> 13) & 0x1ff));
+  if (magnitude >= 0x477ff000) // rounds to 2^16 or more
+    return (uint16_t)(sign | 0x7c00);
+  if (magnitude < 0x38800000) // subnormal: the addition aligns and rounds
+    return (uint16_t)(sign | (bitsFromFloat(floatFromBits(magnitude) + 0.5f) - 0x3f000000));
+  return (uint16_t)(sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13));
+}
+
+#endif

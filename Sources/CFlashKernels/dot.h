@@ -1,0 +1,159 @@
+// Rows times activations. A tile of up to 4 rows and 4 tokens is computed at once, each element in
+// one accumulator vector of its own, so that the tile's shape cannot be seen in the result.
+
+enum { tileRows = 4, tileTokens = 4, lineBytes = 64 };
+// Rows that stay in the second-level cache while several tokens pass over them.
+enum { residentBytes = 192 * 1024 };
+
+typedef struct {
+  const uint8_t *row[tileRows];   // the rows of the tile
+  const uint8_t *ahead[tileRows]; // what to prefetch while reading them
+  const uint8_t *activation[tileTokens];
+} Tile;
+
+INLINE const uint8_t *rowAt(const CFlashKernels_Dot *job, size_t r) {
+  return job->scattered ? (const uint8_t *)job->scattered[r]
+                        : (const uint8_t *)job->rows + r * job->rowStride;
+}
+
+INLINE void plainStep(Format format, const Tile *tile, int rows, int tokens, size_t i, size_t n,
+                      vf sum[tileRows * tileTokens]) {
+  vf w[tileRows];
+  UNROLL for (int r = 0; r < rows; r++) w[r] = loadValues(format, tile->row[r], i, n);
+  UNROLL for (int t = 0; t < tokens; t++) {
+    vf x = vf_load((const float *)(const void *)tile->activation[t] + i, n);
+    UNROLL for (int r = 0; r < rows; r++)
+      sum[r * tileTokens + t] = vf_fma(w[r], x, sum[r * tileTokens + t]);
+  }
+}
+
+INLINE void plainTile(Format format, const Tile *tile, int rows, int tokens, size_t width,
+                      vf sum[tileRows * tileTokens]) {
+  const size_t line = lineBytes / (format == F32 ? 4 : 2);
+  size_t i = 0;
+  for (; i + line <= width; i += line) {
+    UNROLL for (int r = 0; r < rows; r++) prefetch(tile->ahead[r] + valueOffset(format, i));
+    for (size_t j = i; j < i + line; j += LANES)
+      plainStep(format, tile, rows, tokens, j, LANES, sum);
+  }
+  for (; i + LANES <= width; i += LANES)
+    plainStep(format, tile, rows, tokens, i, LANES, sum);
+  if (i < width)
+    plainStep(format, tile, rows, tokens, i, width - i, sum);
+}
+
+// Lanes lane ..< lane + n of a group of `lanes` blocks: exact integer sums inside each block, then
+// one multiply-add of the scaled sum.
+INLINE void quantizedStep(Format format, const Tile *tile, int rows, int tokens, size_t blocks,
+                          size_t group, size_t lanes, size_t lane, size_t n,
+                          vf sum[tileRows * tileTokens]) {
+  const size_t block = group * groupBlocks + lane;
+  const size_t piece = 4 * lanes;
+  const size_t w0 = groupOffset(format, blocks, group) + 4 * lane;
+  const size_t x0 = activationGroupOffset(blocks, group) + 4 * lane;
+  vi integer[tileRows * tileTokens];
+  UNROLL for (int t = 0; t < tokens; t++) {
+    vi start = vi_load(activationStarts(tile->activation[t], blocks) + 4 * block, n);
+    UNROLL for (int r = 0; r < rows; r++)
+      integer[r * tileTokens + t] = format == Q8_0 ? vi_startBytes(start) : start;
+  }
+  UNROLL for (size_t k = 0; k < 4; k++) {
+    vi low[tileRows], high[tileRows];
+    UNROLL for (int r = 0; r < rows; r++) {
+      const uint8_t *w = tile->row[r] + w0 + k * piece;
+      low[r] = vi_load(w, n);
+      high[r] = format == Q8_0 ? vi_load(w + 4 * piece, n)
+                               : vi_shiftRight(low[r], 4) & vi_set(0x0f0f0f0f);
+      if (format == Q4_0)
+        low[r] &= vi_set(0x0f0f0f0f);
+    }
+    UNROLL for (int t = 0; t < tokens; t++) {
+      const uint8_t *x = tile->activation[t] + x0 + k * piece;
+      vi xLow = vi_load(x, n), xHigh = vi_load(x + 4 * piece, n);
+      UNROLL for (int r = 0; r < rows; r++) {
+        vi *to = &integer[r * tileTokens + t];
+        *to = format == Q8_0 ? vi_dotBytes(vi_dotBytes(*to, low[r], xLow), high[r], xHigh)
+                             : vi_dotNibbles(*to, low[r], xLow, high[r], xHigh);
+      }
+    }
+  }
+  UNROLL for (int r = 0; r < rows; r++) {
+    vf scale = vf_load_f16(tile->row[r] + 2 * block, n);
+    UNROLL for (int t = 0; t < tokens; t++) {
+      vf x = vf_load((const float *)(const void *)activationScales(tile->activation[t]) + block, n);
+      int i = r * tileTokens + t;
+      sum[i] = vf_fma(vf_from_vi(integer[i]), scale * x, sum[i]);
+    }
+  }
+}
+
+INLINE void quantizedTile(Format format, const Tile *tile, int rows, int tokens, size_t width,
+                          vf sum[tileRows * tileTokens]) {
+  const size_t blocks = width / blockValues;
+  size_t group = 0;
+  for (; (group + 1) * groupBlocks <= blocks; group++) {
+    UNROLL for (int r = 0; r < rows; r++) {
+      prefetch(tile->ahead[r] + 2 * groupBlocks * group);
+      const uint8_t *data = tile->ahead[r] + groupOffset(format, blocks, group);
+      UNROLL for (size_t b = 0; b < groupBlocks * 4 * pieceCount(format); b += lineBytes)
+        prefetch(data + b);
+    }
+    for (size_t lane = 0; lane < groupBlocks; lane += LANES)
+      quantizedStep(format, tile, rows, tokens, blocks, group, groupBlocks, lane, LANES, sum);
+  }
+  const size_t lanes = blocks - group * groupBlocks;
+  for (size_t lane = 0; lane < lanes; lane += LANES)
+    quantizedStep(format, tile, rows, tokens, blocks, group, lanes, lane,
+                  smaller(LANES, lanes - lane), sum);
+}
+
+// Rows r ..< r + rows against tokens t ..< t + tokens; `rows` and `tokens` are constants.
+INLINE void dotTile(Format format, const CFlashKernels_Dot *job, size_t r, size_t t, int rows,
+                    int tokens) {
+  Tile tile;
+  vf sum[tileRows * tileTokens];
+  UNROLL for (int i = 0; i < rows; i++) {
+    tile.row[i] = rowAt(job, r + (size_t)i);
+    tile.ahead[i] = rowAt(job, smaller(r + (size_t)(i + rows), job->rowCount - 1));
+    UNROLL for (int k = 0; k < tokens; k++) sum[i * tileTokens + k] = vf_set(0);
+  }
+  UNROLL for (int k = 0; k < tokens; k++)
+    tile.activation[k] = (const uint8_t *)job->activations + (t + (size_t)k) * job->activationStride;
+  if (isQuantized(format))
+    quantizedTile(format, &tile, rows, tokens, job->width, sum);
+  else
+    plainTile(format, &tile, rows, tokens, job->width, sum);
+  UNROLL for (int i = 0; i < rows; i++)
+    UNROLL for (int k = 0; k < tokens; k++)
+      job->output[(t + (size_t)k) * job->outputStride + r + (size_t)i] =
+          vf_sum(sum[i * tileTokens + k]);
+}
+
+INLINE void dotRows(Format format, const CFlashKernels_Dot *job, size_t firstRow, size_t endRow,
+                    size_t t, int rows, int tokens) {
+  size_t r = firstRow;
+  for (; r + (size_t)rows <= endRow; r += (size_t)rows)
+    dotTile(format, job, r, t, rows, tokens);
+  for (; r < endRow; r++)
+    dotTile(format, job, r, t, 1, tokens);
+}
+
+INLINE void dot(Format format, const CFlashKernels_Dot *job) {
+  if (job->tokenCount == 1) {
+    dotRows(format, job, 0, job->rowCount, 0, tileRows, 1);
+    return;
+  }
+  const size_t rowBytes = isQuantized(format)
+                              ? groupOffset(format, job->width / blockValues, 0) + job->width
+                              : valueOffset(format, job->width);
+  const size_t step = residentBytes / (rowBytes + 1) / tileRows * tileRows + tileRows;
+  for (size_t r = 0; r < job->rowCount; r += step) {
+    const size_t end = smaller(r + step, job->rowCount);
+    size_t t = 0;
+    // Quantized rows need twice the accumulators.
+    for (; t + tileTokens <= job->tokenCount; t += tileTokens)
+      dotRows(format, job, r, end, t, isQuantized(format) ? 2 : tileRows, tileTokens);
+    for (; t < job->tokenCount; t++)
+      dotRows(format, job, r, end, t, tileRows, 1);
+  }
+}

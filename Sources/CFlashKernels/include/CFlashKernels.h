@@ -1,0 +1,108 @@
+// Row maths over f32, f16, bf16, q8_0 and q4_0 rows, one table of functions per instruction set.
+//
+// Everything is batch-invariant: an output element is one fixed chain of operations for a given
+// instruction set, whatever the number of rows or tokens in the call, the row's place, or how the
+// work is cut. Functions keep no state, allocate nothing and may run on any thread. Rows,
+// activations and key-value entries may start at any address; f32 arrays are aligned as floats.
+#ifndef CFLASHKERNELS_H
+#define CFLASHKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+  CFlashKernels_scalar,
+  CFlashKernels_avx2,
+  CFlashKernels_avx512,
+} CFlashKernels_InstructionSet;
+
+// output[t * outputStride + r] = row r . activation t.
+typedef struct {
+  size_t width;                 // values in a row
+  const void *rows;             // row r at rows + r * rowStride ...
+  size_t rowStride;             // bytes
+  const void *const *scattered; // ... or, where not null, at scattered[r]
+  size_t rowCount;
+  const void *activations;      // prepared activations, activationStride bytes apart
+  size_t activationStride;
+  size_t tokenCount;
+  float *output;                // [tokenCount, outputStride]
+  size_t outputStride;          // floats
+} CFlashKernels_Dot;
+
+// accumulators[t][p] += sum over r ascending of coefficients[t * coefficientStride + r] * row r [p],
+// for p in firstColumn ..< endColumn, positions in the row's packed order. A coefficient equal to
+// zero is skipped.
+typedef struct {
+  size_t width;
+  size_t firstColumn, endColumn;
+  const void *const *rows;
+  size_t rowCount;
+  const float *coefficients;
+  size_t coefficientStride; // floats
+  size_t tokenCount;
+  float *accumulators; // [tokenCount, accumulatorStride]
+  size_t accumulatorStride; // floats
+} CFlashKernels_Accumulate;
+
+typedef struct {
+  // x: [width] -> prepared activation, rounded once as this format's dot wants it.
+  void (*prepareActivation)(const float *x, size_t width, void *activation);
+  void (*dot)(const CFlashKernels_Dot *);
+  void (*accumulate)(const CFlashKernels_Accumulate *);
+  // output[i] += accumulator in packed order, i in plain order.
+  void (*addUnpacked)(size_t width, const float *accumulator, float *output);
+  void (*decodeRow)(size_t width, const void *row, float *values);
+  void (*encodeRow)(size_t width, const float *values, void *row);
+} CFlashKernels_Rows;
+
+// One head's keys or values in the KV cache, `stride` bytes from one position to the next.
+typedef struct {
+  void (*store)(const float *values, size_t count, void *entry);
+  // output[p] = scale * (query . key p)
+  void (*scores)(const float *query, size_t headDimension, const void *keys, size_t stride,
+                 size_t count, float scale, float *output);
+  // output[d] += sum over p ascending of weights[p] * value p [d]
+  void (*values)(const float *weights, size_t count, const void *values, size_t stride,
+                 size_t headDimension, float *output);
+} CFlashKernels_KeyValue;
+
+typedef struct {
+  float (*exponential)(float x);
+  // scores[i] becomes exp(scores[i] - maximum); returns their sum.
+  float (*softmaxPart)(float *scores, size_t count, float *maximum);
+  void (*rmsNorm)(const float *x, size_t width, const float *weight, float epsilon, float *output);
+  // bias may be null.
+  void (*layerNorm)(const float *x, size_t width, const float *weight, const float *bias,
+                    float epsilon, float *output);
+  void (*add)(const float *x, float *y, size_t count);
+  void (*relu)(float *x, size_t count);
+  void (*silu)(float *x, size_t count);
+  // output[i] = relu(gate[i]) * up[i], or silu(gate[i]) * up[i]
+  void (*reluGate)(const float *gate, const float *up, size_t count, float *output);
+  void (*siluGate)(const float *gate, const float *up, size_t count, float *output);
+  // Rotate-half: the pair of x[i] is x[i + half]; cosine, sine: [half].
+  void (*rotate)(float *x, const float *cosine, const float *sine, size_t half);
+  // Values that are NaN or infinite.
+  size_t (*countNonFinite)(const float *x, size_t count);
+} CFlashKernels_Vectors;
+
+typedef struct {
+  CFlashKernels_Rows f32, f16, bf16, q8_0, q4_0;
+  CFlashKernels_KeyValue keyValueF32, keyValueF16, keyValueQ8_0;
+  CFlashKernels_Vectors vectors;
+} CFlashKernels_Table;
+
+// The functions of one instruction set, or null where this CPU lacks it.
+const CFlashKernels_Table *CFlashKernels_table(CFlashKernels_InstructionSet);
+
+// Tells the CPU that this thread is spinning.
+static inline void CFlashKernels_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+#endif

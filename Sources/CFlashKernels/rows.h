@@ -1,0 +1,52 @@
+// Reading rows: values of the plain formats, and where things lie in a quantized row.
+
+INLINE vi vi_shiftRight(vi v, int bits) { return (vi)((vu)v >> (vu)vi_set(bits)); }
+INLINE vi vi_shiftLeft(vi v, int bits) { return (vi)((vu)v << (vu)vi_set(bits)); }
+
+INLINE vf vf_abs(vf v) { return vf_bits(vi_bits(v) & vi_set(0x7fffffff)); }
+
+INLINE int isQuantized(Format format) { return format == Q8_0 || format == Q4_0; }
+
+// Values i ..< i + n of a row that is not packed in lanes.
+INLINE vf loadValues(Format format, const uint8_t *row, size_t i, size_t n) {
+  switch (format) {
+  case F32:
+    return vf_load((const float *)(const void *)row + i, n);
+  case F16:
+    return vf_load_f16(row + 2 * i, n);
+  case BF16:
+    return vf_load_bf16(row + 2 * i, n);
+  default: {
+    const uint8_t *block = row + i / blockValues * (2 + blockValues);
+    return vf_load_i8(block + 2 + i % blockValues, n) * vf_set(loadHalf(block));
+  }
+  }
+}
+
+// Where value i lies in such a row, for a whole number of blocks.
+INLINE size_t valueOffset(Format format, size_t i) {
+  return format == F32 ? 4 * i : format == KeyValueQ8_0 ? i + i / blockValues * 2 : 2 * i;
+}
+
+// Four-byte pieces of a block: q8_0 has eight, q4_0 four.
+INLINE size_t pieceCount(Format format) { return format == Q8_0 ? 8 : 4; }
+
+// Where group `group` of a quantized row of `blocks` blocks begins, after the scales.
+INLINE size_t groupOffset(Format format, size_t blocks, size_t group) {
+  return 2 * blocks + group * groupBlocks * 4 * pieceCount(format);
+}
+
+INLINE size_t groupCount(size_t blocks) { return (blocks + groupBlocks - 1) / groupBlocks; }
+
+// Blocks in a group: 16, and what is left in the last one.
+INLINE size_t lanesOfGroup(size_t blocks, size_t group) {
+  return smaller(groupBlocks, blocks - group * groupBlocks);
+}
+
+// A quantized activation of n blocks: n f32 scales, n int32 starts (minus the format's offset times
+// the sum of the block's integers), then the int8 values in the order of a q8_0 row's groups.
+INLINE const uint8_t *activationScales(const uint8_t *x) { return x; }
+INLINE const uint8_t *activationStarts(const uint8_t *x, size_t blocks) { return x + 4 * blocks; }
+INLINE size_t activationGroupOffset(size_t blocks, size_t group) {
+  return 8 * blocks + group * groupValues;
+}

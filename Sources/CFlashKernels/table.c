@@ -1,0 +1,25 @@
+// Which instruction sets this CPU and kernel offer.
+#include "common.h"
+
+const CFlashKernels_Table *CFlashKernels_table(CFlashKernels_InstructionSet set) {
+  switch (set) {
+  case CFlashKernels_scalar:
+    return &CFlashKernels_scalarTable;
+#if defined(__x86_64__)
+  // __builtin_cpu_supports asks cpuid and, for the wide registers, xgetbv.
+  case CFlashKernels_avx2:
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                   __builtin_cpu_supports("f16c")
+               ? &CFlashKernels_avx2Table
+               : NULL;
+  case CFlashKernels_avx512:
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512vnni")
+               ? &CFlashKernels_avx512Table
+               : NULL;
+#endif
+  default:
+    return NULL;
+  }
+}

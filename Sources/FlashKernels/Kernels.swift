@@ -1,0 +1,107 @@
+internal import CFlashKernels
+
+/// The row maths of one instruction set: rows of weights against activations.
+///
+/// Everything is batch-invariant (`design.md` §3): an output element is one fixed chain of
+/// operations, whatever the number of rows or tokens in the call, the row's place, and how callers
+/// split rows, tokens or columns among threads. No state, no allocation; call from any thread.
+/// Rows, prepared activations and key-value entries may start at any address.
+@safe
+package struct Kernels: Sendable {
+  package let instructionSet: InstructionSet
+  /// Constant data of the C target.
+  nonisolated(unsafe) let table: UnsafePointer<CFlashKernels_Table>
+
+  /// Traps unless `InstructionSet.supported` contains `instructionSet`.
+  package init(_ instructionSet: InstructionSet) {
+    guard let table = unsafe instructionSet.table else {
+      preconditionFailure("this CPU has no \(instructionSet)")
+    }
+    self.instructionSet = instructionSet
+    unsafe self.table = table
+  }
+
+  func rows(_ format: RowFormat) -> CFlashKernels_Rows {
+    switch format {
+    case .f32: unsafe table.pointee.f32
+    case .f16: unsafe table.pointee.f16
+    case .bf16: unsafe table.pointee.bf16
+    case .q8_0: unsafe table.pointee.q8_0
+    case .q4_0: unsafe table.pointee.q4_0
+    }
+  }
+
+  // MARK: Activations
+
+  /// Bytes of an activation of `width` values prepared for rows of `format`.
+  package func activationByteCount(_ format: RowFormat, width: Int) -> Int {
+    requireFit(format, width)
+    return switch format {
+    case .f32, .f16, .bf16: 4 * width
+    case .q8_0, .q4_0: width / 32 * (4 + 4 + 32)
+    }
+  }
+
+  /// Rounds an activation once, as `dot` with rows of `format` takes it: unchanged for f32, f16 and
+  /// bf16; for q8_0 and q4_0 to 8 bits per block of 32 with an f32 scale of the largest magnitude
+  /// over 127, to nearest even. `x`: [width]; `activation`: `activationByteCount` bytes.
+  package func prepareActivation(
+    _ x: UnsafePointer<Float>, width: Int, _ format: RowFormat,
+    into activation: UnsafeMutableRawPointer
+  ) {
+    requireFit(format, width)
+    unsafe rows(format).prepareActivation(x, width, activation)
+  }
+
+  // MARK: Rows times activations
+
+  /// `output[t * outputStride + r] = row r · activation t`, rows `rowStride` bytes apart.
+  ///
+  /// - Parameters:
+  ///   - width: values in a row.
+  ///   - activations: [tokenCount] prepared for `format`, `activationStride` bytes apart.
+  ///   - output: [tokenCount, outputStride], `outputStride` floats; only rowCount of each are written.
+  package func dot(
+    _ format: RowFormat, width: Int, rows: UnsafeRawPointer, rowStride: Int, rowCount: Int,
+    activations: UnsafeRawPointer, activationStride: Int, tokenCount: Int,
+    output: UnsafeMutablePointer<Float>, outputStride: Int
+  ) {
+    requireFit(format, width)
+    var job = unsafe CFlashKernels_Dot(
+      width: width, rows: rows, rowStride: rowStride, scattered: nil, rowCount: rowCount,
+      activations: activations, activationStride: activationStride, tokenCount: tokenCount,
+      output: output, outputStride: outputStride)
+    unsafe self.rows(format).dot(&job)
+  }
+
+  /// The same with row r at `scatteredRows[r]`.
+  package func dot(
+    _ format: RowFormat, width: Int, scatteredRows: UnsafePointer<UnsafeRawPointer>, rowCount: Int,
+    activations: UnsafeRawPointer, activationStride: Int, tokenCount: Int,
+    output: UnsafeMutablePointer<Float>, outputStride: Int
+  ) {
+    requireFit(format, width)
+    unsafe scatteredRows.withMemoryRebound(to: UnsafeRawPointer?.self, capacity: rowCount) {
+      var job = unsafe CFlashKernels_Dot(
+        width: width, rows: nil, rowStride: 0, scattered: $0, rowCount: rowCount,
+        activations: activations, activationStride: activationStride, tokenCount: tokenCount,
+        output: output, outputStride: outputStride)
+      unsafe rows(format).dot(&job)
+    }
+  }
+
+  /// The values of one row, exactly. `row`: `format.byteCount(width:)` bytes; `values`: [width].
+  /// With a plain format also the way to f32 of a whole F16 or BF16 tensor.
+  package func decodeRow(
+    _ format: RowFormat, width: Int, row: UnsafeRawPointer, into values: UnsafeMutablePointer<Float>
+  ) {
+    requireFit(format, width)
+    unsafe rows(format).decodeRow(width, row, values)
+  }
+
+  func requireFit(_ format: RowFormat, _ width: Int) {
+    precondition(
+      width >= 0 && format.fits(width: width),
+      "width \(width) is no multiple of the \(format) block")
+  }
+}

@@ -1,0 +1,64 @@
+import FlashKernels
+import Testing
+
+/// What dot, accumulate and decode compute, against double-precision Swift.
+struct RowKernelTests {
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func decodedRowsAreExactlyTheirDefinition(format: RowFormat, isa: InstructionSet) {
+    var generator = SeededGenerator(seed: 1)
+    for width in testWidths(format) {
+      let row = randomRow(format, width: width, using: &generator)
+      let expected = Reference.values(format, width: width, row: row[...]).map { Float($0) }
+      #expect(bits(Kernels(isa).decoded(format, width: width, row: row)) == bits(expected))
+    }
+  }
+
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func dotsAgreeWithDoublePrecisionAtEveryWidthAndOffset(format: RowFormat, isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 2)
+    for width in testWidths(format) {
+      let rows = RowBuffer(
+        format, width: width,
+        rows: (0..<3).map { _ in randomRow(format, width: width, using: &generator) },
+        offset: width / format.valuesPerBlock % 5, gap: 1)
+      let x = generator.floats(width)
+      let computed = kernels.dot(
+        rows, kernels.prepared([x], format, width: width), tokenCount: 1)[0]
+      let rounded = Reference.activation(format, x)
+      for r in 0..<rows.rowCount {
+        let terms = zip(Reference.values(format, width: width, row: rows.row(r)), rounded).map(*)
+        let tolerance = 2e-6 * terms.map(abs).reduce(1e-30, +)
+        #expect(abs(Double(computed[r]) - terms.reduce(0, +)) <= tolerance, "width \(width)")
+      }
+    }
+  }
+
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func accumulationAgreesWithDoublePrecision(format: RowFormat, isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 3)
+    for width in testWidths(format) {
+      let rows = RowBuffer(
+        format, width: width,
+        rows: (0..<11).map { _ in randomRow(format, width: width, using: &generator) },
+        offset: width / format.valuesPerBlock % 3, gap: 1)
+      let coefficients = generator.floats(11)
+      let start = generator.floats(width)
+      var accumulator = start
+      kernels.accumulate(
+        rows, order: Array(0..<11), columns: 0..<width, coefficients: [coefficients],
+        to: &accumulator)
+      let values = (0..<11).map { Reference.values(format, width: width, row: rows.row($0)) }
+      let unpackedStart = kernels.unpacked(format, start)
+      let computed = kernels.unpacked(format, accumulator)
+      for i in 0..<width {
+        #expect(start[Reference.packedPosition(format, width: width, i)] == unpackedStart[i])
+        let terms =
+          [Double(unpackedStart[i])] + (0..<11).map { Double(coefficients[$0]) * values[$0][i] }
+        let tolerance = 2e-6 * terms.map(abs).reduce(0, +)
+        #expect(abs(Double(computed[i]) - terms.reduce(0, +)) <= tolerance, "width \(width)")
+      }
+    }
+  }
+}
