@@ -1,6 +1,7 @@
 /// How keys and values are kept in the KV cache: values in order; `q8_0` is GGML's block of an f16
 /// scale and 32 int8, for head dimensions that are a multiple of 32.
 package enum KeyValueFormat: String, Codable, CaseIterable, Sendable {
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   case f32, f16, q8_0
 
   /// Whether a head of `headDimension` values can be kept in this format.

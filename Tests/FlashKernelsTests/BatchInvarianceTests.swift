@@ -1,0 +1,108 @@
+import FlashKernels
+import Testing
+
+/// The law: how a call is cut cannot be seen in the bits of its result.
+struct BatchInvarianceTests {
+  private static func widths(_ format: RowFormat) -> [Int] {
+    format.valuesPerBlock == 1 ? [1, 15, 64, 131] : [32, 480, 512, 1056]
+  }
+
+  private static func rows(
+    _ format: RowFormat, width: Int, _ count: Int, _ generator: inout SeededGenerator
+  ) -> RowBuffer {
+    RowBuffer(
+      format, width: width,
+      rows: (0..<count).map { _ in randomRow(format, width: width, using: &generator) },
+      offset: 1, gap: 2)
+  }
+
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func aDotIsTheSameAloneAndAmongRowsAndTokens(format: RowFormat, isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 4)
+    for width in Self.widths(format) {
+      let all = Self.rows(format, width: width, 9, &generator)
+      let xs = (0..<9).map { _ in generator.floats(width) }
+      let alone = xs.map { x in
+        (0..<9).map { r in
+          let row = RowBuffer(format, width: width, rows: [Array(all.row(r))])
+          return kernels.dot(row, kernels.prepared([x], format, width: width), tokenCount: 1)[0][0]
+        }
+      }
+      let order = [8, 0, 3, 3, 7, 1, 2, 5, 4, 6]
+      for tokens in 0...9 {
+        let activations = kernels.prepared(Array(xs[..<tokens]), format, width: width)
+        for rowCount in tokens == 9 ? Array(0...9) : [9] {
+          let rows = RowBuffer(
+            format, width: width, rows: (0..<rowCount).map { Array(all.row($0)) }, offset: 3)
+          let together = kernels.dot(rows, activations, tokenCount: tokens)
+          #expect(together.map(bits) == alone[..<tokens].map { bits(Array($0[..<rowCount])) })
+        }
+        let scattered = kernels.dot(all, order: order, activations, tokenCount: tokens)
+        #expect(scattered.map(bits) == alone[..<tokens].map { row in bits(order.map { row[$0] }) })
+      }
+    }
+  }
+
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func accumulationIsTheSameRowByRowTokenByTokenAndColumnByColumn(
+    format: RowFormat, isa: InstructionSet
+  ) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 5)
+    for width in Self.widths(format) {
+      let rows = Self.rows(format, width: width, 21, &generator)
+      let order = Array(0..<21)
+      let granularity = kernels.columnGranularity(format, width: width)
+      for tokens in 1...9 {
+        let coefficients = (0..<tokens).map { _ in
+          generator.floats(21).map { abs($0) < 0.3 ? 0 : $0 }
+        }
+        let start = generator.floats(tokens * width)
+        var together = start
+        kernels.accumulate(
+          rows, order: order, columns: 0..<width, coefficients: coefficients, to: &together)
+        var apart = start
+        for cut in stride(from: 0, to: width, by: granularity) {
+          let columns = cut..<min(cut + granularity, width)
+          for t in 0..<tokens {
+            var one = Array(apart[t * width..<(t + 1) * width])
+            for r in order {
+              kernels.accumulate(
+                rows, order: [r], columns: columns, coefficients: [[coefficients[t][r]]], to: &one)
+            }
+            apart.replaceSubrange(t * width..<(t + 1) * width, with: one)
+          }
+        }
+        #expect(bits(together) == bits(apart), "width \(width), \(tokens) tokens")
+      }
+    }
+  }
+
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func aZeroCoefficientChangesNothingEvenBesideNaN(format: RowFormat, isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 6)
+    let width = 544
+    // All bits set: NaN scales or NaN values.
+    let poison = [UInt8](repeating: 0xff, count: format.byteCount(width: width))
+    let row = randomRow(format, width: width, using: &generator)
+    let rows = RowBuffer(format, width: width, rows: [poison, row, poison])
+    // Minus zero would become plus zero if zero were added.
+    let start = [Float](repeating: -0.0, count: width)
+    for tokens in 1...6 {
+      var without = start
+      kernels.accumulate(
+        rows, order: [1], columns: 0..<width, coefficients: [[0.5]], to: &without)
+      // The odd tokens do not use row 1 either.
+      var accumulators = (0..<tokens).flatMap { _ in start }
+      kernels.accumulate(
+        rows, order: [0, 1, 2], columns: 0..<width,
+        coefficients: (0..<tokens).map { [0, $0 % 2 == 0 ? 0.5 : -0.0, -0.0] }, to: &accumulators)
+      for t in 0..<tokens {
+        let result = bits(Array(accumulators[t * width..<(t + 1) * width]))
+        #expect(result == bits(t % 2 == 0 ? without : start))
+      }
+    }
+  }
+}
