@@ -1,0 +1,134 @@
+import FlashKernels
+import Glibc
+import Testing
+
+/// The vector parts of a layer against double precision.
+struct VectorTests {
+  private func expectClose(
+    _ computed: [Float], _ expected: [Double], tolerance: Double,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    #expect(computed.count == expected.count)
+    let scale = expected.map { abs($0) }.max() ?? 0
+    let worst = zip(computed, expected).map { abs(Double($0) - $1) }.max() ?? 0
+    #expect(worst <= tolerance * scale, sourceLocation: sourceLocation)
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func exponentialIsAccurateOverItsWholeRange(isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    for step in -87_000...88_700 {
+      let x = Float(step) / 1000
+      let expected = exp(Double(x))
+      let error = abs(Double(kernels.exponential(x)) - expected) / expected
+      if error > 2e-7 { Issue.record("exp(\(x)) is off by \(error)") }
+    }
+    #expect(kernels.exponential(0) == 1)
+    #expect(kernels.exponential(-.infinity) == 0)
+    #expect(kernels.exponential(-110) == 0)
+    #expect(kernels.exponential(.infinity) == .infinity)
+    #expect(kernels.exponential(100) == .infinity)
+    #expect(kernels.exponential(.nan).isNaN)
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func softmaxPartsAreExponentialsUnderTheirMaximum(isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 10)
+    for count in 1...70 {
+      let scores = generator.floats(count, in: -20 ... -3)
+      var part = scores
+      let (maximum, sum) = unsafe kernels.softmaxPart(&part, count: count)
+      #expect(maximum == scores.max())
+      let expected = scores.map { exp(Double($0) - Double(maximum)) }
+      expectClose(part, expected, tolerance: 2e-6)
+      expectClose([sum], [expected.reduce(0, +)], tolerance: 2e-6)
+    }
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func normsAgreeWithDoublePrecision(isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 11)
+    for width in 1...70 {
+      let x = generator.floats(width)
+      let weight = generator.floats(width)
+      let bias = generator.floats(width)
+      var output = [Float](repeating: .nan, count: width)
+      unsafe kernels.rmsNorm(x, width: width, weight: weight, epsilon: 1e-5, into: &output)
+      let squares = x.map { Double($0) * Double($0) }.reduce(0, +)
+      let root = (squares / Double(width) + 1e-5).squareRoot()
+      expectClose(
+        output, zip(x, weight).map { Double($0) / root * Double($1) }, tolerance: 1e-6)
+
+      let mean = x.map(Double.init).reduce(0, +) / Double(width)
+      let variance =
+        x.map { (Double($0) - mean) * (Double($0) - mean) }.reduce(0, +) / Double(width)
+      let normed = zip(x, weight).map {
+        (Double($0) - mean) / (variance + 1e-5).squareRoot() * Double($1)
+      }
+      unsafe kernels.layerNorm(
+        x, width: width, weight: weight, bias: nil, epsilon: 1e-5, into: &output)
+      expectClose(output, normed, tolerance: 2e-5)
+      unsafe kernels.layerNorm(
+        x, width: width, weight: weight, bias: bias, epsilon: 1e-5, into: &output)
+      expectClose(output, zip(normed, bias).map { $0 + Double($1) }, tolerance: 2e-5)
+    }
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func elementwiseFunctionsAgreeWithDoublePrecision(isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 12)
+    let silu = { (x: Float) in Double(x) / (1 + exp(-Double(x))) }
+    for count in 0...40 {
+      let x = generator.floats(count, in: -9...9)
+      let y = generator.floats(count)
+      var output = y
+      unsafe kernels.add(x, to: &output, count: count)
+      #expect(output == zip(x, y).map { $0 + $1 })
+      output = x
+      unsafe kernels.activate(.relu, &output, count: count)
+      #expect(output == x.map { max($0, 0) })
+      output = x
+      unsafe kernels.activate(.silu, &output, count: count)
+      expectClose(output, x.map(silu), tolerance: 1e-6)
+      unsafe kernels.reluGate(x, up: y, count: count, into: &output)
+      #expect(output == zip(x, y).map { $0 > 0 ? $0 * $1 : 0 })
+      unsafe kernels.siluGate(x, up: y, count: count, into: &output)
+      expectClose(output, zip(x, y).map { silu($0) * Double($1) }, tolerance: 1e-6)
+    }
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func aClosedGateHidesInfinityAndAnOpenOneShowsNaN(isa: InstructionSet) {
+    let gate: [Float] = [-1, 0, -0.0, .nan, 2]
+    let up: [Float] = [.infinity, .nan, .infinity, 1, .nan]
+    var output = [Float](repeating: 7, count: 5)
+    unsafe Kernels(isa).reluGate(gate, up: up, count: 5, into: &output)
+    #expect(output[..<3] == [0, 0, 0])
+    #expect(output[3].isNaN && output[4].isNaN)
+    var values = gate
+    unsafe Kernels(isa).activate(.relu, &values, count: 5)
+    #expect(values[3].isNaN && values[0] == 0)
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func rotationTurnsEachPairByItsAngle(isa: InstructionSet) {
+    var generator = SeededGenerator(seed: 13)
+    for half in 0...40 {
+      let x = generator.floats(2 * half + 1)
+      let angles = generator.floats(half, in: -3...3)
+      var output = x
+      unsafe Kernels(isa).rotate(
+        &output, cosine: angles.map { cosf($0) }, sine: angles.map { sinf($0) }, half: half)
+      for i in 0..<half {
+        let (c, s) = (Double(cosf(angles[i])), Double(sinf(angles[i])))
+        let (a, b) = (Double(x[i]), Double(x[i + half]))
+        #expect(abs(Double(output[i]) - (a * c - b * s)) < 3e-7)
+        #expect(abs(Double(output[i + half]) - (b * c + a * s)) < 3e-7)
+      }
+      #expect(output[2 * half] == x[2 * half])
+    }
+  }
+}
