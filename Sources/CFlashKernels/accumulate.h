@@ -49,18 +49,9 @@ INLINE void plainBatch(Format format, const Batch *batch, const Batch *ahead, si
     plainColumns(format, batch, ahead, i, end - i, 1, accumulator);
 }
 
-// The float of value m of the 8 (q4_0) or 4 (q8_0) in each lane of piece k, and its place in the
-// block.
-INLINE vf pieceValue(Format format, vi piece, int m) {
-  return format == Q8_0 ? vf_byte(piece, m) : vf_nibble(piece, m);
-}
-INLINE size_t pieceIndex(Format format, size_t k, int m) {
-  return format == Q8_0 ? 4 * k + (size_t)m : 4 * k + (size_t)(m / 2) + (size_t)(m % 2) * 16;
-}
-
+// Lanes lane ..< lane + n of one group.
 INLINE void quantizedLanes(Format format, const Batch *batch, size_t blocks, size_t group,
                            size_t lanes, size_t lane, size_t n, float *accumulator) {
-  const int valuesPerPiece = format == Q8_0 ? 4 : 8;
   const size_t data = groupOffset(format, blocks, group) + 4 * lane;
   float *const to = accumulator + group * groupValues + lane;
   vf scaled[batchRows];
@@ -69,14 +60,14 @@ INLINE void quantizedLanes(Format format, const Batch *batch, size_t blocks, siz
                 vf_load_f16(batch->row[r] + 2 * (group * groupBlocks + lane), n);
   for (size_t k = 0; k < pieceCount(format); k++) {
     vf sum[8];
-    UNROLL for (int m = 0; m < valuesPerPiece; m++)
+    UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
       sum[m] = vf_load(to + pieceIndex(format, k, m) * lanes, n);
     for (size_t r = 0; r < batch->count; r++) {
       vi piece = vi_load(batch->row[r] + data + k * 4 * lanes, n);
-      UNROLL for (int m = 0; m < valuesPerPiece; m++)
+      UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
         sum[m] = vf_fma(scaled[r], pieceValue(format, piece, m), sum[m]);
     }
-    UNROLL for (int m = 0; m < valuesPerPiece; m++)
+    UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
       vf_store(to + pieceIndex(format, k, m) * lanes, sum[m], n);
   }
 }
@@ -85,12 +76,8 @@ INLINE void quantizedBatch(Format format, const Batch *batch, const Batch *ahead
                            size_t first, size_t end, float *accumulator) {
   const size_t blocks = width / blockValues;
   for (size_t group = first / groupValues; group * groupValues < end; group++) {
-    for (size_t r = 0; r < ahead->count; r++) {
-      prefetch(ahead->row[r] + 2 * groupBlocks * group);
-      const uint8_t *data = ahead->row[r] + groupOffset(format, blocks, group);
-      for (size_t b = 0; b < groupBlocks * 4 * pieceCount(format); b += lineBytes)
-        prefetch(data + b);
-    }
+    for (size_t r = 0; r < ahead->count; r++)
+      prefetchGroup(format, ahead->row[r], blocks, group);
     const size_t lanes = lanesOfGroup(blocks, group);
     if (lanes == groupBlocks)
       for (size_t lane = 0; lane < groupBlocks; lane += LANES)
@@ -102,25 +89,24 @@ INLINE void quantizedBatch(Format format, const Batch *batch, const Batch *ahead
   }
 }
 
-INLINE void accumulate(Format format, const CFlashKernels_Accumulate *job) {
-  // Several tokens share the rows of a chunk while it is in the second-level cache.
-  const size_t chunk = job->tokenCount > 1 ? 64 : job->rowCount;
-  for (size_t begin = 0; begin < job->rowCount; begin += chunk) {
-    const size_t end = smaller(begin + chunk, job->rowCount);
-    for (size_t t = 0; t < job->tokenCount; t++) {
-      const float *coefficients = job->coefficients + t * job->coefficientStride;
-      float *accumulator = job->accumulators + t * job->accumulatorStride;
-      size_t next = begin;
-      Batch batch = nextBatch(job, coefficients, &next, end);
-      while (batch.count > 0) {
-        Batch ahead = nextBatch(job, coefficients, &next, end);
-        if (isQuantized(format))
-          quantizedBatch(format, &batch, &ahead, job->width, job->firstColumn, job->endColumn,
-                         accumulator);
-        else
-          plainBatch(format, &batch, &ahead, job->firstColumn, job->endColumn, accumulator);
-        batch = ahead;
-      }
-    }
+INLINE void accumulateBatch(Format format, const Batch *batch, const Batch *ahead, size_t width,
+                            size_t first, size_t end, float *accumulator) {
+  if (isQuantized(format))
+    quantizedBatch(format, batch, ahead, width, first, end, accumulator);
+  else
+    plainBatch(format, batch, ahead, first, end, accumulator);
+}
+
+// One token: rows straight from memory.
+INLINE void accumulateToken(Format format, const CFlashKernels_Accumulate *job, size_t t) {
+  const float *coefficients = job->coefficients + t * job->coefficientStride;
+  float *accumulator = job->accumulators + t * job->accumulatorStride;
+  size_t next = 0;
+  Batch batch = nextBatch(job, coefficients, &next, job->rowCount);
+  while (batch.count > 0) {
+    Batch ahead = nextBatch(job, coefficients, &next, job->rowCount);
+    accumulateBatch(format, &batch, &ahead, job->width, job->firstColumn, job->endColumn,
+                    accumulator);
+    batch = ahead;
   }
 }

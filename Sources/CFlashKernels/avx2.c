@@ -120,7 +120,7 @@ INLINE vf vf_byte(vi v, int b) {
   return _mm256_cvtepi32_ps(_mm256_srai_epi32(top, 24));
 }
 INLINE float loadHalf(const void *p) { return _cvtsh_ss(load16(p)); }
-INLINE void prefetch(const void *p) { _mm_prefetch(p, _MM_HINT_T0); }
+INLINE void prefetch(const void *p) { _mm_prefetch(p, _MM_HINT_T1); }
 
 #define TABLE CFlashKernels_avx2Table
 #include "template.h"

@@ -13,7 +13,7 @@ extern const CFlashKernels_Table CFlashKernels_avx512Table;
 // Loops over these are unrolled, so that arrays of accumulators live in registers.
 #define UNROLL _Pragma("clang loop unroll(full)")
 
-enum { blockValues = 32, groupBlocks = 16, groupValues = 512 };
+enum { blockValues = 32, groupBlocks = 16, groupValues = 512, lineBytes = 64 };
 
 typedef enum { F32, F16, BF16, Q8_0, Q4_0, KeyValueQ8_0 } Format;
 

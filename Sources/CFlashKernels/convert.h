@@ -83,7 +83,7 @@ INLINE void decodeGroup(Format format, const uint8_t *row, size_t blocks, size_t
     vf scale = vf_load_f16(row + 2 * (group * groupBlocks + lane), n);
     for (size_t k = 0; k < pieceCount(format); k++) {
       vi piece = vi_load(row + groupOffset(format, blocks, group) + 4 * (k * lanes + lane), n);
-      UNROLL for (int m = 0; m < (format == Q8_0 ? 4 : 8); m++)
+      UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
         vf_store(&values->at[pieceIndex(format, k, m)][lane], pieceValue(format, piece, m) * scale,
                  LANES);
     }

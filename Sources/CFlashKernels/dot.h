@@ -1,9 +1,13 @@
 // Rows times activations. A tile of up to 4 rows and 4 tokens is computed at once, each element in
 // one accumulator vector of its own, so that the tile's shape cannot be seen in the result.
 
-enum { tileRows = 4, tileTokens = 4, lineBytes = 64 };
+enum { tileRows = 4, tileTokens = 4 };
 // Rows that stay in the second-level cache while several tokens pass over them.
 enum { residentBytes = 192 * 1024 };
+// How far ahead rows are prefetched, into the second-level cache. On Zen 4 one row at a time with
+// this distance reads 4-bit rows at 30 GB/s a core, as fast as plain reading; four rows at once
+// reach 22, a distance of 1 or 2 KB 13 to 24, and prefetching into the first level 13.
+enum { aheadBytes = 16 * 1024 };
 
 typedef struct {
   const uint8_t *row[tileRows];   // the rows of the tile
@@ -92,12 +96,7 @@ INLINE void quantizedTile(Format format, const Tile *tile, int rows, int tokens,
   const size_t blocks = width / blockValues;
   size_t group = 0;
   for (; (group + 1) * groupBlocks <= blocks; group++) {
-    UNROLL for (int r = 0; r < rows; r++) {
-      prefetch(tile->ahead[r] + 2 * groupBlocks * group);
-      const uint8_t *data = tile->ahead[r] + groupOffset(format, blocks, group);
-      UNROLL for (size_t b = 0; b < groupBlocks * 4 * pieceCount(format); b += lineBytes)
-        prefetch(data + b);
-    }
+    UNROLL for (int r = 0; r < rows; r++) prefetchGroup(format, tile->ahead[r], blocks, group);
     for (size_t lane = 0; lane < groupBlocks; lane += LANES)
       quantizedStep(format, tile, rows, tokens, blocks, group, groupBlocks, lane, LANES, sum);
   }
@@ -112,9 +111,10 @@ INLINE void dotTile(Format format, const CFlashKernels_Dot *job, size_t r, size_
                     int tokens) {
   Tile tile;
   vf sum[tileRows * tileTokens];
+  const size_t distance = (size_t)rows + aheadBytes / (rowBytes(format, job->width) + 1);
   UNROLL for (int i = 0; i < rows; i++) {
     tile.row[i] = rowAt(job, r + (size_t)i);
-    tile.ahead[i] = rowAt(job, smaller(r + (size_t)(i + rows), job->rowCount - 1));
+    tile.ahead[i] = rowAt(job, smaller(r + (size_t)i + distance, job->rowCount - 1));
     UNROLL for (int k = 0; k < tokens; k++) sum[i * tileTokens + k] = vf_set(0);
   }
   UNROLL for (int k = 0; k < tokens; k++)
@@ -140,13 +140,10 @@ INLINE void dotRows(Format format, const CFlashKernels_Dot *job, size_t firstRow
 
 INLINE void dot(Format format, const CFlashKernels_Dot *job) {
   if (job->tokenCount == 1) {
-    dotRows(format, job, 0, job->rowCount, 0, tileRows, 1);
+    dotRows(format, job, 0, job->rowCount, 0, 1, 1);
     return;
   }
-  const size_t rowBytes = isQuantized(format)
-                              ? groupOffset(format, job->width / blockValues, 0) + job->width
-                              : valueOffset(format, job->width);
-  const size_t step = residentBytes / (rowBytes + 1) / tileRows * tileRows + tileRows;
+  const size_t step = residentBytes / (rowBytes(format, job->width) + 1) / tileRows * tileRows + tileRows;
   for (size_t r = 0; r < job->rowCount; r += step) {
     const size_t end = smaller(r + step, job->rowCount);
     size_t t = 0;
@@ -154,6 +151,6 @@ INLINE void dot(Format format, const CFlashKernels_Dot *job) {
     for (; t + tileTokens <= job->tokenCount; t += tileTokens)
       dotRows(format, job, r, end, t, isQuantized(format) ? 2 : tileRows, tileTokens);
     for (; t < job->tokenCount; t++)
-      dotRows(format, job, r, end, t, tileRows, 1);
+      dotRows(format, job, r, end, t, 1, 1);
   }
 }

@@ -36,6 +36,11 @@ INLINE size_t groupOffset(Format format, size_t blocks, size_t group) {
   return 2 * blocks + group * groupBlocks * 4 * pieceCount(format);
 }
 
+INLINE size_t rowBytes(Format format, size_t width) {
+  const size_t blocks = width / blockValues;
+  return isQuantized(format) ? blocks * (2 + 4 * pieceCount(format)) : valueOffset(format, width);
+}
+
 INLINE size_t groupCount(size_t blocks) { return (blocks + groupBlocks - 1) / groupBlocks; }
 
 // Blocks in a group: 16, and what is left in the last one.
@@ -49,4 +54,22 @@ INLINE const uint8_t *activationScales(const uint8_t *x) { return x; }
 INLINE const uint8_t *activationStarts(const uint8_t *x, size_t blocks) { return x + 4 * blocks; }
 INLINE size_t activationGroupOffset(size_t blocks, size_t group) {
   return 8 * blocks + group * groupValues;
+}
+
+// The float of value m of the 8 (q4_0) or 4 (q8_0) in each lane of piece k, before the scale, and
+// its place in the block.
+INLINE int valuesPerPiece(Format format) { return format == Q8_0 ? 4 : 8; }
+INLINE vf pieceValue(Format format, vi piece, int m) {
+  return format == Q8_0 ? vf_byte(piece, m) : vf_nibble(piece, m);
+}
+INLINE size_t pieceIndex(Format format, size_t k, int m) {
+  return format == Q8_0 ? 4 * k + (size_t)m : 4 * k + (size_t)(m / 2) + (size_t)(m % 2) * 16;
+}
+
+// A whole group of a quantized row, and its scales.
+INLINE void prefetchGroup(Format format, const uint8_t *row, size_t blocks, size_t group) {
+  prefetch(row + 2 * groupBlocks * group);
+  const uint8_t *data = row + groupOffset(format, blocks, group);
+  UNROLL for (size_t b = 0; b < groupBlocks * 4 * pieceCount(format); b += lineBytes)
+    prefetch(data + b);
 }

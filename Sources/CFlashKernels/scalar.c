@@ -59,7 +59,7 @@ INLINE vi vi_dotBytes(vi sum, vi w, vi x) { return byteDot(sum, w, x, 128); }
 INLINE vf vf_nibble(vi v, int m) { return (float)((int32_t)((uint32_t)v >> (4 * m) & 15) - 8); }
 INLINE vf vf_byte(vi v, int b) { return (float)((int32_t)((uint32_t)v >> (8 * b) & 255) - 128); }
 INLINE float loadHalf(const void *p) { return floatFromHalf(load16(p)); }
-INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
 
 #define TABLE CFlashKernels_scalarTable
 #include "template.h"

@@ -4,6 +4,7 @@
 #include "rows.h"
 #include "dot.h"
 #include "accumulate.h"
+#include "accumulate_tokens.h"
 #include "convert.h"
 #include "encode.h"
 #include "vectors.h"
