@@ -114,11 +114,6 @@ INLINE vf vf_nibble(vi v, int m) {
   __m256i q = _mm256_and_si256(_mm256_srli_epi32((__m256i)v, 4 * m), _mm256_set1_epi32(15));
   return _mm256_cvtepi32_ps(_mm256_sub_epi32(q, _mm256_set1_epi32(8)));
 }
-INLINE vf vf_byte(vi v, int b) {
-  __m256i top = _mm256_slli_epi32((__m256i)v, 24 - 8 * b);
-  top = _mm256_xor_si256(top, _mm256_set1_epi32((int)0x80000000));
-  return _mm256_cvtepi32_ps(_mm256_srai_epi32(top, 24));
-}
 INLINE float loadHalf(const void *p) { return _cvtsh_ss(load16(p)); }
 INLINE void prefetch(const void *p) { _mm_prefetch(p, _MM_HINT_T1); }
 

@@ -102,11 +102,6 @@ INLINE vf vf_nibble(vi v, int m) {
   const __m512 values = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
   return _mm512_permutexvar_ps(_mm512_srli_epi32((__m512i)v, (unsigned)(4 * m)), values);
 }
-INLINE vf vf_byte(vi v, int b) {
-  __m512i top = _mm512_slli_epi32((__m512i)v, (unsigned)(24 - 8 * b));
-  top = _mm512_xor_si512(top, _mm512_set1_epi32((int)0x80000000));
-  return _mm512_cvtepi32_ps(_mm512_srai_epi32(top, 24));
-}
 INLINE float loadHalf(const void *p) { return _cvtsh_ss(load16(p)); }
 INLINE void prefetch(const void *p) { _mm_prefetch(p, _MM_HINT_T1); }
 

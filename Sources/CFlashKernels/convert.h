@@ -4,7 +4,7 @@
 // horizontal operation and come out alike on every instruction set.
 
 typedef struct {
-  float at[blockValues][groupBlocks];
+  _Alignas(64) float at[blockValues][groupBlocks];
 } Transposed;
 
 // x: `lanes` blocks of 32 values. Lanes that are not there are zero.
@@ -60,8 +60,8 @@ INLINE void prepareGroup(Format format, const float *x, size_t blocks, size_t gr
                packBytes(q[0], q[1], q[2], q[3]), n);
     }
     vf_store((float *)(void *)activation + block, largest / vf_set(127), n);
-    vi_store(activation + 4 * (blocks + block), vi_set(0) - vi_shiftLeft(sum, format == Q8_0 ? 7 : 3),
-             n);
+    vi offset = vi_shiftLeft(sum, format == Q8_0 ? 7 : 3);
+    vi_store(activation + 4 * (blocks + block), vi_set(0) - offset, n);
   }
 }
 

@@ -118,7 +118,8 @@ INLINE void dotTile(Format format, const CFlashKernels_Dot *job, size_t r, size_
     UNROLL for (int k = 0; k < tokens; k++) sum[i * tileTokens + k] = vf_set(0);
   }
   UNROLL for (int k = 0; k < tokens; k++)
-    tile.activation[k] = (const uint8_t *)job->activations + (t + (size_t)k) * job->activationStride;
+    tile.activation[k] =
+        (const uint8_t *)job->activations + (t + (size_t)k) * job->activationStride;
   if (isQuantized(format))
     quantizedTile(format, &tile, rows, tokens, job->width, sum);
   else
@@ -143,7 +144,8 @@ INLINE void dot(Format format, const CFlashKernels_Dot *job) {
     dotRows(format, job, 0, job->rowCount, 0, 1, 1);
     return;
   }
-  const size_t step = residentBytes / (rowBytes(format, job->width) + 1) / tileRows * tileRows + tileRows;
+  const size_t tiles = residentBytes / (rowBytes(format, job->width) + 1) / tileRows;
+  const size_t step = (tiles + 1) * tileRows;
   for (size_t r = 0; r < job->rowCount; r += step) {
     const size_t end = smaller(r + step, job->rowCount);
     size_t t = 0;

@@ -56,11 +56,22 @@ INLINE size_t activationGroupOffset(size_t blocks, size_t group) {
   return 8 * blocks + group * groupValues;
 }
 
+// Byte b of each lane as a float, less 128. Under an exponent of 23 - 8 b the byte counts ones: no
+// conversion, and a third faster than shifting and converting. (Not so for nibbles, which need
+// twice the constants.)
+INLINE vf byteValue(vi v, int b) {
+  const int at = 8 * (b % 2);
+  const float one = (float)(1 << (23 - at));
+  vi bytes = b < 2 ? v : vi_shiftRight(v, 16);
+  bytes = (bytes & vi_set(0xff << at)) | vi_bits(vf_set(one));
+  return vf_bits(bytes) - vf_set(one + 128);
+}
+
 // The float of value m of the 8 (q4_0) or 4 (q8_0) in each lane of piece k, before the scale, and
 // its place in the block.
 INLINE int valuesPerPiece(Format format) { return format == Q8_0 ? 4 : 8; }
 INLINE vf pieceValue(Format format, vi piece, int m) {
-  return format == Q8_0 ? vf_byte(piece, m) : vf_nibble(piece, m);
+  return format == Q8_0 ? byteValue(piece, m) : vf_nibble(piece, m);
 }
 INLINE size_t pieceIndex(Format format, size_t k, int m) {
   return format == Q8_0 ? 4 * k + (size_t)m : 4 * k + (size_t)(m / 2) + (size_t)(m % 2) * 16;

@@ -57,7 +57,6 @@ INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
 INLINE vi vi_startBytes(vi offset) { return (void)offset, 0; }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) { return byteDot(sum, w, x, 128); }
 INLINE vf vf_nibble(vi v, int m) { return (float)((int32_t)((uint32_t)v >> (4 * m) & 15) - 8); }
-INLINE vf vf_byte(vi v, int b) { return (float)((int32_t)((uint32_t)v >> (8 * b) & 255) - 128); }
 INLINE float loadHalf(const void *p) { return floatFromHalf(load16(p)); }
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
 

@@ -62,6 +62,6 @@ const CFlashKernels_Table TABLE = {
     .keyValueF32 = KEY_VALUE(F32),
     .keyValueF16 = KEY_VALUE(F16),
     .keyValueQ8_0 = KEY_VALUE(KeyValueQ8_0),
-    .vectors = {exponentialOne, softmaxPart, rmsNorm, layerNorm, add, relu, silu, reluGate, siluGate,
-                rotate, countNonFinite},
+    .vectors = {exponentialOne, softmaxPart, rmsNorm, layerNorm, add, relu, silu, reluGate,
+                siluGate, rotate, countNonFinite},
 };

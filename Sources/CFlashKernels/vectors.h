@@ -1,8 +1,8 @@
 // The vector parts of a layer, in f32.
 
 // e^x to about one unit in the last place, from 0 to infinity; a NaN stays one. Our own, so that no
-// libm's version shows in the logits. Cephes' expf: n = x / ln 2 rounded, ln 2 in two parts of which
-// the first has few bits, a polynomial for the rest, and 2^n in two factors so that neither
+// libm's version shows in the logits. Cephes' expf: n = x / ln 2 rounded, ln 2 in two parts of
+// which the first has few bits, a polynomial for the rest, and 2^n in two factors so that neither
 // overflows.
 INLINE vf exponential(vf x) {
   x = vf_max(vf_set(-104.0f), x);

@@ -5,8 +5,9 @@ internal import Synchronization
 /// The threads that share row maths. Work is split by output, so results do not depend on the number
 /// of threads; locks and waits stay inside this file.
 ///
-/// A run costs no allocation. Idle threads spin for some ten microseconds, the gap between two
-/// matrices of a layer, then park until the next run.
+/// A run keeps nothing: the one small object that `withoutActuallyEscaping` makes is freed before it
+/// returns, and nothing else is allocated. Idle threads spin for some ten microseconds, the gap
+/// between two matrices of a layer, then park until the next run.
 package final class WorkerPool: Sendable {
   /// The threads that work on a run, the caller among them.
   package let threadCount: Int
@@ -23,7 +24,7 @@ package final class WorkerPool: Sendable {
       let code = unsafe pthread_create(
         &thread, nil,
         { argument in
-          unsafe Unmanaged<Shared>.fromOpaque(argument!).takeRetainedValue().work()
+          unsafe Unmanaged<Shared>.fromOpaque(argument!).takeRetainedValue().live()
           return nil
         }, argument)
       precondition(code == 0, "pthread_create failed with errno \(code)")
@@ -51,8 +52,9 @@ package final class WorkerPool: Sendable {
       return
     }
     withoutActuallyEscaping(body) { body in
-      unsafe withUnsafePointer(to: body) { pointer in
-        unsafe shared.body = pointer
+      let work = Work(body: body)
+      unsafe withUnsafePointer(to: work) { pointer in
+        unsafe shared.work = pointer
         shared.partCount = partCount
         shared.nextPart.store(0, ordering: .relaxed)
         shared.wake(workerCount: threadCount - 1)
@@ -73,11 +75,16 @@ package final class WorkerPool: Sendable {
   }
 }
 
+/// A struct, because a pointer to a bare closure would have it wrapped once more, on the heap.
+private struct Work {
+  let body: (Int) -> Void
+}
+
 /// What the pool and its threads share; it outlives the pool until the last thread has ended.
 @safe
 private final class Shared: @unchecked Sendable {
   /// Written by the caller of `run` before `generation` moves, read by workers after.
-  nonisolated(unsafe) var body: UnsafePointer<(Int) -> Void>?
+  nonisolated(unsafe) var work: UnsafePointer<Work>?
   var partCount = 0
 
   let running = Atomic(false)
@@ -112,7 +119,7 @@ private final class Shared: @unchecked Sendable {
   }
 
   /// The life of a worker thread.
-  func work() {
+  func live() {
     var seen: UInt = 0
     while true {
       seen = awaitGeneration(after: seen)
@@ -131,7 +138,7 @@ private final class Shared: @unchecked Sendable {
     while true {
       let part = nextPart.add(1, ordering: .relaxed).oldValue
       if part >= partCount { return }
-      unsafe body!.pointee(part)
+      unsafe work!.pointee.body(part)
     }
   }
 

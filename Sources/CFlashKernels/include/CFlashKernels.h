@@ -30,7 +30,7 @@ typedef struct {
   size_t outputStride;          // floats
 } CFlashKernels_Dot;
 
-// accumulators[t][p] += sum over r ascending of coefficients[t * coefficientStride + r] * row r [p],
+// accumulators[t][p] += sum over r ascending of coefficients[t * coefficientStride + r] * row r [p]
 // for p in firstColumn ..< endColumn, positions in the row's packed order. A coefficient equal to
 // zero is skipped.
 typedef struct {
