@@ -11,8 +11,8 @@ typedef uint32_t vu;
 
 INLINE vf vf_set(float x) { return x; }
 INLINE vi vi_set(int32_t x) { return x; }
-INLINE vf vf_load(const float *p, size_t n) { return (void)n, *p; }
-INLINE void vf_store(float *p, vf v, size_t n) { (void)n, *p = v; }
+INLINE vf vf_load(const float *p, size_t n) { return (void)n, floatFromBits(load32(p)); }
+INLINE void vf_store(float *p, vf v, size_t n) { (void)n, memcpy(p, &v, sizeof v); }
 INLINE vf vf_load_f16(const void *p, size_t n) { return (void)n, floatFromHalf(load16(p)); }
 INLINE vf vf_load_bf16(const void *p, size_t n) {
   return (void)n, floatFromBits((uint32_t)load16(p) << 16);
