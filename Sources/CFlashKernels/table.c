@@ -23,3 +23,9 @@ const CFlashKernels_Table *CFlashKernels_table(CFlashKernels_InstructionSet set)
     return NULL;
   }
 }
+
+__attribute__((swiftcall)) void CFlashKernels_keep_body(void *function, void *context,
+                                                        struct CFlashKernels_body *body) {
+  body->function = function;
+  body->context = context;
+}

@@ -1,7 +1,7 @@
 internal import CFlashKernels
 
 /// The elementwise function of a feed-forward layer.
-package enum Activation: String, CaseIterable, Sendable {
+package enum Activation: String, Codable, CaseIterable, Sendable {
   case relu, silu
 }
 

@@ -60,7 +60,8 @@ package struct Kernels: Sendable {
   /// - Parameters:
   ///   - width: values in a row.
   ///   - activations: [tokenCount] prepared for `format`, `activationStride` bytes apart.
-  ///   - output: [tokenCount, outputStride], `outputStride` floats; only rowCount of each are written.
+  ///   - output: [tokenCount, outputStride], `outputStride` floats; only rowCount of each are
+  /// written.
   package func dot(
     _ format: RowFormat, width: Int, rows: UnsafeRawPointer, rowStride: Int, rowCount: Int,
     activations: UnsafeRawPointer, activationStride: Int, tokenCount: Int,

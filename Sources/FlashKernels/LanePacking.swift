@@ -1,6 +1,6 @@
-/// Between GGML's order of a quantized row (block after block, each an f16 scale and its bytes, as in
-/// GGUF files) and the `lanes16` order of our rows. Whole 4-byte pieces move and q8_0 values change
-/// their sign bit (value + 128); nothing is rounded, so one undoes the other.
+/// Between GGML's order of a quantized row (block after block, each an f16 scale and its bytes, as
+/// in GGUF files) and the `lanes16` order of our rows. Whole 4-byte pieces move and q8_0 values
+/// change their sign bit (value + 128); nothing is rounded, so one undoes the other.
 package enum LanePacking {
   /// `blocks`, `row`: `format.byteCount(width:)` bytes each, at any address, not overlapping.
   /// Traps unless `format` is packed in `lanes16`.

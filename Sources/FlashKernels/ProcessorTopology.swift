@@ -24,7 +24,8 @@ extension WorkerPool {
     }
   }
 
-  /// The quota of this process's cgroup (version 2) and those above it, in whole cores; nil if none.
+  /// The quota of this process's cgroup (version 2) and those above it, in whole cores; nil if
+  /// none.
   private static var quotaCoreCount: Int? {
     let own = contents(ofFile: "/proc/self/cgroup")?.split(separator: "\n")
       .first { $0.hasPrefix("0::/") }

@@ -1,7 +1,7 @@
 /// How one row of weights is stored, on flash and in DRAM alike.
 ///
-/// The meaning of a block is GGML's (32 values and an f16 scale for the quantized formats; `models.md`
-/// of ggml's `ggml-common.h`); the order of the bytes inside a row is `packing`.
+/// The meaning of a block is GGML's (32 values and an f16 scale for the quantized formats;
+/// `models.md` of ggml's `ggml-common.h`); the order of the bytes inside a row is `packing`.
 package enum RowFormat: String, Codable, CaseIterable, Sendable {
   // swift-format-ignore: AlwaysUseLowerCamelCase
   case f32, f16, bf16, q8_0, q4_0

@@ -2,11 +2,11 @@ internal import CFlashKernels
 internal import Glibc
 internal import Synchronization
 
-/// The threads that share row maths. Work is split by output, so results do not depend on the number
-/// of threads; locks and waits stay inside this file.
+/// The threads that share row maths. Work is split by output, so results do not depend on the
+/// number of threads; locks and waits stay inside this file.
 ///
-/// A run keeps nothing: the one small object that `withoutActuallyEscaping` makes is freed before it
-/// returns, and nothing else is allocated. Idle threads spin for some ten microseconds, the gap
+/// A run keeps nothing: the one small object that `withoutActuallyEscaping` makes is freed before
+/// it returns, and nothing else is allocated. Idle threads spin for some ten microseconds, the gap
 /// between two matrices of a layer, then park until the next run.
 package final class WorkerPool: Sendable {
   /// The threads that work on a run, the caller among them.
@@ -51,16 +51,15 @@ package final class WorkerPool: Sendable {
       for part in 0..<partCount { body(part) }
       return
     }
-    withoutActuallyEscaping(body) { body in
-      let work = Work(body: body)
-      unsafe withUnsafePointer(to: work) { pointer in
-        unsafe shared.work = pointer
-        shared.partCount = partCount
-        shared.nextPart.store(0, ordering: .relaxed)
-        shared.wake(workerCount: threadCount - 1)
-        shared.takeParts()
-        shared.waitForWorkers()
-      }
+    var work = unsafe CFlashKernels_body()
+    unsafe withUnsafeMutablePointer(to: &work) { pointer in
+      unsafe keepBody(body, pointer)
+      unsafe shared.work = UnsafePointer(pointer)
+      shared.partCount = partCount
+      shared.nextPart.store(0, ordering: .relaxed)
+      shared.wake(workerCount: threadCount - 1)
+      shared.takeParts()
+      shared.waitForWorkers()
     }
   }
 
@@ -75,16 +74,17 @@ package final class WorkerPool: Sendable {
   }
 }
 
-/// A struct, because a pointer to a bare closure would have it wrapped once more, on the heap.
-private struct Work {
-  let body: (Int) -> Void
-}
+/// Writes down the two words of a closure, so that other threads can call it while this one waits:
+/// `withoutActuallyEscaping` would put it into a box on the heap.
+@_silgen_name("CFlashKernels_keep_body")
+private func keepBody(
+  _ body: (Int) -> Void, _ place: UnsafeMutablePointer<CFlashKernels_body>)
 
 /// What the pool and its threads share; it outlives the pool until the last thread has ended.
 @safe
 private final class Shared: @unchecked Sendable {
   /// Written by the caller of `run` before `generation` moves, read by workers after.
-  nonisolated(unsafe) var work: UnsafePointer<Work>?
+  nonisolated(unsafe) var work: UnsafePointer<CFlashKernels_body>?
   var partCount = 0
 
   let running = Atomic(false)
@@ -138,7 +138,7 @@ private final class Shared: @unchecked Sendable {
     while true {
       let part = nextPart.add(1, ordering: .relaxed).oldValue
       if part >= partCount { return }
-      unsafe work!.pointee.body(part)
+      unsafe CFlashKernels_call_body(work, part)
     }
   }
 

@@ -1,7 +1,7 @@
 import FoundationEssentials
 
-/// The quantization vectors made with GGML, in `shared/vectors/quants` beside the package: `input.f32`
-/// quantized (`NAME.blocks`) and back (`NAME.dequant.f32`), 8 rows of 1024.
+/// The quantization vectors made with GGML, in `shared/vectors/quants` beside the package:
+/// `input.f32` quantized (`NAME.blocks`) and back (`NAME.dequant.f32`), 8 rows of 1024.
 enum QuantizationVectors {
   static let rows = 8
   static let width = 1024

@@ -96,6 +96,23 @@ typedef struct {
 // The functions of one instruction set, or null where this CPU lacks it.
 const CFlashKernels_Table *CFlashKernels_table(CFlashKernels_InstructionSet);
 
+// A Swift closure of type (Int) -> Void that may not escape, as the two words it is passed in.
+// Swift has no way to hand such a closure to another thread without a box on the heap.
+struct CFlashKernels_body {
+  void *function;
+  void *context;
+};
+
+// Called from Swift as a function that takes the closure; valid until that closure's scope ends.
+__attribute__((swiftcall)) void CFlashKernels_keep_body(void *function, void *context,
+                                                        struct CFlashKernels_body *body);
+
+static inline void CFlashKernels_call_body(const struct CFlashKernels_body *body, long part) {
+  typedef __attribute__((swiftcall)) void (*function)(
+      long part, __attribute__((swift_context)) void *context);
+  ((function)body->function)(part, body->context);
+}
+
 // Tells the CPU that this thread is spinning.
 static inline void CFlashKernels_pause(void) {
 #if defined(__x86_64__)
