@@ -5,9 +5,8 @@ internal import Synchronization
 /// The threads that share row maths. Work is split by output, so results do not depend on the
 /// number of threads; locks and waits stay inside this file.
 ///
-/// A run keeps nothing: the one small object that `withoutActuallyEscaping` makes is freed before
-/// it returns, and nothing else is allocated. Idle threads spin for some ten microseconds, the gap
-/// between two matrices of a layer, then park until the next run.
+/// A run allocates nothing. Idle threads spin for some ten microseconds, the gap between two
+/// matrices of a layer, then park until the next run.
 package final class WorkerPool: Sendable {
   /// The threads that work on a run, the caller among them.
   package let threadCount: Int
