@@ -26,9 +26,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "flashrun",
   targets: [
+    .systemLibrary(name: "CUring", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
     .target(name: "CFlashKernels"),
     module("FlashKernels", ["CFlashKernels", "COpenBLAS"]),
+    module("FlashIO", ["CUring"]),
+    .target(
+      name: "FlashTestSupport",
+      dependencies: ["FlashIO", "FlashKernels"],
+      path: "Tests/FlashTestSupport", swiftSettings: strict),
     tests("FlashKernelsTests", ["FlashKernels"]),
+    tests("FlashIOTests", ["FlashIO", "FlashTestSupport"]),
   ]
 )
