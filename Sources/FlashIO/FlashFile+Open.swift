@@ -49,14 +49,18 @@ extension FlashFile {
       return .refused("the file system refuses O_DIRECT (\(Errno.symbol(code)))")
     }
     let status = try checkedStatus(descriptor: descriptor, path: path)
-    guard var alignment = status.alignment else {
-      close(descriptor)
-      return .refused("the file system names no direct-I/O unit (it reads from memory)")
-    }
+    var alignment = status.alignment
     if case .unit(let unit) = support {
       precondition(unit > 0 && unit & (unit - 1) == 0, "a unit is a power of two")
-      alignment = DirectAlignment(
-        unit: max(unit, alignment.unit), memory: max(unit, alignment.memory))
+      alignment = DirectAlignment(unit: unit, memory: unit)
+    }
+    if alignment == nil {
+      if StatusOfFile.isInMemory(descriptor: descriptor) {
+        close(descriptor)
+        return .refused("the file system is memory, and its pages are the page cache")
+      }
+      // Kernels before 6.1 name no unit: 4 KiB is a multiple of every common one.
+      alignment = DirectAlignment(unit: 4096, memory: 4096)
     }
     return .opened(
       Opened(descriptor: descriptor, identity: FileIdentity(status), alignment: alignment))

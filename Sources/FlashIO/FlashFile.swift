@@ -14,7 +14,7 @@ package enum DirectMode: String, Sendable, CaseIterable {
 /// What the file system says about direct I/O; tests put other answers in its place.
 package enum DirectSupport: Sendable, Equatable {
   case asReported
-  /// Direct I/O as the file system does it, but in this unit (a power of two).
+  /// O_DIRECT in this unit (a power of two), whatever the file system names.
   case unit(Int)
   /// Opening with O_DIRECT fails with EINVAL.
   case refused
@@ -88,6 +88,15 @@ package final class FlashFile: Sendable {
   /// The bytes of `extent` that the file had when it was opened.
   func expectedByteCount(_ extent: FileExtent) -> Int {
     max(0, min(extent.end, byteCount) - extent.offset)
+  }
+
+  /// One `pread`: blocks; everything is aligned to the file's unit.
+  /// - Returns: bytes read, or a negated error number.
+  package func readOnce(
+    offset: Int, byteCount: Int, into destination: UnsafeMutableRawPointer
+  ) -> Int {
+    let count = unsafe pread(descriptor, destination, byteCount, offset)
+    return count < 0 ? -Int(errno) : count
   }
 
   /// Tells the kernel that the pages of a buffered read are not needed any more.

@@ -42,6 +42,13 @@ struct StatusOfFile {
       mode: UInt32(status.stx_mode), alignment: alignment)
   }
 
+  /// Whether the file lies in tmpfs or ramfs, which take O_DIRECT (Linux 6.6) and ignore it.
+  static func isInMemory(descriptor: Int32) -> Bool {
+    var status = statfs()
+    guard unsafe fstatfs(descriptor, &status) == 0 else { return false }
+    return status.f_type == Int(TMPFS_MAGIC) || status.f_type == Int(RAMFS_MAGIC)
+  }
+
   /// AT_EMPTY_PATH: the descriptor itself. glibc shows it to _GNU_SOURCE only.
   private static let emptyPath: Int32 = 0x1000
 }

@@ -1,0 +1,170 @@
+internal import CUring
+internal import Glibc
+
+/// Reads by io_uring: a layer's reads go in with one system call and are awaited with another.
+///
+/// The arenas are registered, so that the kernel pins their pages once and not per read, and so are
+/// the files. Either may be refused (`RLIMIT_MEMLOCK`); then reads go without, and `description`
+/// says so. Ring calls: one in `submit`; in `wait` one where the batch fits the queue depth, else
+/// at most two for each queue depth's worth of reads, apart from retries.
+@safe package final class UringReadEngine: ReadEngine {
+  package let description: ReadEngineDescription
+  package var files: [FlashFile] { table.files }
+  package var statistics: ReadStatistics { table.statistics }
+
+  private var table: ReadTable
+  private let ring: UringRing
+  private let arenas: [DirectArena]
+  private let queueDepth: Int
+  private var owner = ThreadOwner()
+  /// Set when the kernel takes no more calls for this ring.
+  private var brokenCode: Int32?
+
+  /// Makes a ring and registers what it can.
+  ///
+  /// - Parameters:
+  ///   - arenas: where most destinations lie; kept alive by the engine. A destination elsewhere
+  ///     is read without registration.
+  ///   - capacity: the most reads outstanding at a time, at least the queue depth.
+  /// - Throws: `UringRefusal` when the kernel gives no ring.
+  package init(
+    files: [FlashFile], arenas: [DirectArena], queueDepth: Int = 64, capacity: Int = 8192
+  ) throws(UringRefusal) {
+    precondition(queueDepth > 0 && queueDepth <= 4096, "a queue depth is 1 to 4096")
+    precondition(capacity >= queueDepth, "the capacity is at least the queue depth")
+    ring = try UringRing(queueDepth: queueDepth)
+    table = ReadTable(files: files, capacity: capacity)
+    self.arenas = arenas
+    self.queueDepth = queueDepth
+    var reasons = files.compactMap(\.fallbackSentence)
+    if let reason = ring.register(arenas: arenas) { reasons.append(reason) }
+    if let reason = ring.register(files: files) { reasons.append(reason) }
+    description = ReadEngineDescription(
+      kind: .uring, queueDepth: queueDepth, capacity: capacity,
+      usesRegisteredBuffers: ring.hasRegisteredBuffers,
+      usesRegisteredFiles: ring.hasRegisteredFiles,
+      directUnit: files.commonDirectUnit, reasons: reasons)
+  }
+
+  deinit {
+    awaitReadsInFlight()
+  }
+
+  /// Whether the kernel gives this process a ring, and why not.
+  package static func probe() -> UringRefusal? {
+    do throws(UringRefusal) {
+      _ = try UringRing(queueDepth: 1)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  package func submit(_ requests: UnsafeBufferPointer<ReadRequest>) throws(ReadFailure) -> ReadBatch
+  {
+    owner.check()
+    if let brokenCode { throw ringFailure(brokenCode) }
+    reap()
+    let batch = unsafe table.open(requests)
+    fill()
+    if ring.preparedCount > 0 { enter(waitingFor: 0) }
+    if let brokenCode {
+      try? table.close(batch)
+      throw ringFailure(brokenCode)
+    }
+    return batch
+  }
+
+  package func wait(for batch: ReadBatch) throws(ReadFailure) {
+    owner.check()
+    reap()
+    if !table.isComplete(batch) {
+      let start = ContinuousClock.now
+      table.favoredBatch = batch
+      while !table.isComplete(batch) {
+        fill()
+        enter(waitingFor: completionsWorthWaitingFor(batch))
+        reap()
+      }
+      table.noteWait(ContinuousClock.now - start)
+    }
+    try table.close(batch)
+  }
+
+  package func isComplete(_ batch: ReadBatch) -> Bool {
+    owner.check()
+    reap()
+    if !table.isComplete(batch) {
+      fill()
+      if ring.preparedCount > 0 || ring.hasHiddenCompletions {
+        enter(waitingFor: 0)
+        reap()
+      }
+    }
+    return table.isComplete(batch)
+  }
+
+  package func drain() {
+    owner.check()
+    awaitReadsInFlight()
+    table.closeAll()
+  }
+
+  /// The batch's own reads where all are in flight; else half a queue, so that the other half keeps
+  /// the device busy while the next reads go in with the same call.
+  private func completionsWorthWaitingFor(_ batch: ReadBatch) -> Int {
+    table.queuedCount(of: batch) == 0
+      ? table.inFlightCount(of: batch)
+      : min(table.inFlightCount, (queueDepth + 1) / 2)
+  }
+
+  private func awaitReadsInFlight() {
+    table.dropQueued()
+    reap()
+    while table.inFlightCount > 0 {
+      enter(waitingFor: table.inFlightCount)
+      reap()
+      table.dropQueued()
+    }
+  }
+
+  /// Prepares queued reads as long as the queue depth allows.
+  private func fill() {
+    while table.inFlightCount < queueDepth, let read = unsafe table.take() {
+      unsafe ring.prepare(read)
+    }
+  }
+
+  /// Books every completion the kernel has posted; no system call.
+  private func reap() {
+    while let completion = ring.nextCompletion() {
+      table.complete(entry: completion.entry, result: completion.result)
+    }
+  }
+
+  /// One ring call: gives prepared reads to the kernel, and blocks until `count` completions are
+  /// posted.
+  private func enter(waitingFor count: Int) {
+    table.noteRingCall()
+    guard let code = ring.enter(waitingFor: count) else { return }
+    // Interrupted, or short of memory for requests: what was not taken stays prepared.
+    if code == EINTR || code == EAGAIN || code == EBUSY { return }
+    breakDown(code)
+  }
+
+  /// The ring is of no more use: everything outstanding fails with the ring's error.
+  private func breakDown(_ code: Int32) {
+    brokenCode = code
+    ring.close()
+    while let read = unsafe table.take() {
+      table.complete(entry: unsafe read.entry, result: -Int(code))
+    }
+    table.failInFlight(code: code)
+  }
+
+  private func ringFailure(_ code: Int32) -> ReadFailure {
+    ReadFailure(
+      code: code, path: "io_uring", extent: FileExtent(offset: 0, byteCount: 0),
+      likelyCause: "the kernel takes no more calls for this ring")
+  }
+}

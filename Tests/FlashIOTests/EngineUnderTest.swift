@@ -1,0 +1,48 @@
+import FlashIO
+import FlashTestSupport
+import Testing
+
+/// The engines that one test body runs over.
+enum EngineUnderTest: String, CaseIterable, Sendable, CustomTestStringConvertible {
+  case uring
+  case pread
+  case simulated
+
+  /// Those this kernel allows; `UringReadEngineTests` says when the ring is missing.
+  static var available: [EngineUnderTest] {
+    allCases.filter { $0 != .uring || UringReadEngine.probe() == nil }
+  }
+
+  var testDescription: String { rawValue }
+
+  func make(
+    files: [FlashFile], arena: DirectArena, queueDepth: Int = 64, capacity: Int = 8192,
+    seed: UInt64 = 7
+  ) throws -> any ReadEngine {
+    switch self {
+    case .uring:
+      try UringReadEngine(
+        files: files, arenas: [arena], queueDepth: queueDepth,
+        capacity: max(capacity, queueDepth))
+    case .pread:
+      try PreadReadEngine(files: files, queueDepth: queueDepth, capacity: capacity)
+    case .simulated:
+      SimulatedReadEngine(
+        files: files, queueDepth: queueDepth, capacity: capacity, seed: seed)
+    }
+  }
+}
+
+extension ReadEngine {
+  /// Submits requests held in an array.
+  func submit(_ requests: [ReadRequest]) throws(ReadFailure) -> ReadBatch {
+    let result: Result<ReadBatch, ReadFailure> = unsafe requests.withUnsafeBufferPointer { buffer in
+      do throws(ReadFailure) {
+        return .success(try unsafe submit(buffer))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+}
