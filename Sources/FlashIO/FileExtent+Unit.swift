@@ -6,4 +6,12 @@ extension FileExtent {
     let end = (end + unit - 1) / unit * unit
     return FileExtent(offset: start, byteCount: end - start)
   }
+
+  /// This extent in pieces of `byteCount` bytes, the last one shorter: a long read, so that a queue
+  /// fills.
+  package func pieces(ofByteCount byteCount: Int) -> some Sequence<FileExtent> {
+    stride(from: offset, to: end, by: byteCount).lazy.map { start in
+      FileExtent(offset: start, byteCount: Swift.min(byteCount, end - start))
+    }
+  }
 }

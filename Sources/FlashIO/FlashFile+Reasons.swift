@@ -2,7 +2,7 @@
 extension FlashFile {
   /// Why this file is read through the page cache, with its path; nil where it is not, or where
   /// that was asked for.
-  var fallbackSentence: String? {
+  package var fallbackSentence: String? {
     fallbackReason.map { "\(path) is read through the page cache: \($0)" }
   }
 }

@@ -55,18 +55,16 @@ package struct ReadBatch: Hashable, Sendable {
 }
 
 extension ReadEngine {
-  /// Submits one read and waits for it.
-  package func read(_ request: ReadRequest) throws(ReadFailure) {
-    var request = unsafe request
-    let result: Result<ReadBatch, ReadFailure> = unsafe withUnsafePointer(to: &request) {
-      pointer in
-      do throws(ReadFailure) {
-        return .success(
-          try unsafe submit(UnsafeBufferPointer(start: pointer, count: 1)))
-      } catch {
-        return .failure(error)
-      }
+  /// Submits reads held in an array.
+  package func submit(_ requests: [ReadRequest]) throws(ReadFailure) -> ReadBatch {
+    try unsafe requests.withUnsafeBufferPointer { (buffer) throws(ReadFailure) in
+      try unsafe submit(buffer)
     }
-    try wait(for: result.get())
+  }
+
+  /// Submits reads and waits for all of them.
+  package func readAll(_ requests: [ReadRequest]) throws(ReadFailure) {
+    let batch = try unsafe submit(requests)
+    try wait(for: batch)
   }
 }

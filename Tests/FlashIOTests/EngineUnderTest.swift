@@ -32,17 +32,3 @@ enum EngineUnderTest: String, CaseIterable, Sendable, CustomTestStringConvertibl
     }
   }
 }
-
-extension ReadEngine {
-  /// Submits requests held in an array.
-  func submit(_ requests: [ReadRequest]) throws(ReadFailure) -> ReadBatch {
-    let result: Result<ReadBatch, ReadFailure> = unsafe requests.withUnsafeBufferPointer { buffer in
-      do throws(ReadFailure) {
-        return .success(try unsafe submit(buffer))
-      } catch {
-        return .failure(error)
-      }
-    }
-    return try result.get()
-  }
-}
