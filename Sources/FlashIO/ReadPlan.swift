@@ -56,6 +56,12 @@ package struct ReadPlan: Sendable {
   /// Bytes of the wanted extents.
   package private(set) var wantedByteCount = 0
   private let capacity: Int
+  /// The end of the last wanted extent.
+  private var wantedEnd = 0
+  /// What the extents of the last read would take one by one.
+  private var separateByteCount = 0
+  /// From where the staging region is free, apart from the last read.
+  private var stagingEnd = 0
 
   /// - Parameter capacity: the most extents that are wanted at a time.
   package init(capacity: Int) {
@@ -84,28 +90,27 @@ package struct ReadPlan: Sendable {
     precondition(wanted.count <= capacity, "a plan covers at most its capacity")
     reads.removeAll(keepingCapacity: true)
     wantedByteCount = 0
-    var stagingEnd = 0
-    var separateByteCount = 0
-    for index in wanted.indices {
-      let extent = wanted[index]
-      precondition(extent.byteCount > 0, "a wanted extent has at least one byte")
-      precondition(
-        index == 0 || wanted[index - 1].end <= extent.offset,
-        "wanted extents are disjoint and in ascending order")
-      wantedByteCount += extent.byteCount
-      let widened = extent.widened(toUnit: limits.unit)
-      let merged = mergingLast(
-        with: widened, separateByteCount: separateByteCount + widened.byteCount,
-        stagingEnd: stagingEnd, limits: limits)
-      if let merged {
-        separateByteCount += widened.byteCount
-        reads[reads.count - 1] = merged
-      } else {
-        stagingEnd = lastStagingEnd ?? stagingEnd
-        separateByteCount = widened.byteCount
-        reads.append(Read(extent: widened, wanted: index..<index + 1, stagingOffset: nil))
-      }
+    wantedEnd = 0
+    stagingEnd = 0
+    separateByteCount = 0
+    for index in wanted.indices { append(wanted[index], limits: limits) }
+  }
+
+  private mutating func append(_ extent: FileExtent, limits: Limits) {
+    precondition(extent.byteCount > 0, "a wanted extent has at least one byte")
+    precondition(extent.offset >= wantedEnd, "wanted extents are disjoint and in ascending order")
+    wantedEnd = extent.end
+    wantedByteCount += extent.byteCount
+    let widened = extent.widened(toUnit: limits.unit)
+    separateByteCount += widened.byteCount
+    if let merged = mergingLast(with: widened, limits: limits) {
+      reads[reads.count - 1] = merged
+      return
     }
+    let index = reads.last?.wanted.upperBound ?? 0
+    stagingEnd = lastStagingEnd ?? stagingEnd
+    separateByteCount = widened.byteCount
+    reads.append(Read(extent: widened, wanted: index..<index + 1, stagingOffset: nil))
   }
 
   /// The end of the last read in the staging region, where it lands there.
@@ -114,14 +119,8 @@ package struct ReadPlan: Sendable {
     return offset + last.extent.byteCount
   }
 
-  /// The last read together with the next wanted extent; nil where they are better read apart.
-  ///
-  /// - Parameters:
-  ///   - separateByteCount: what the extents of the merged read would take one by one.
-  ///   - stagingEnd: where the staging region is free from, apart from the last read.
-  private func mergingLast(
-    with extent: FileExtent, separateByteCount: Int, stagingEnd: Int, limits: Limits
-  ) -> Read? {
+  /// The last read together with the next extent; nil where they are better read apart.
+  private func mergingLast(with extent: FileExtent, limits: Limits) -> Read? {
     guard let last = reads.last, extent.offset - last.extent.end <= limits.mergeGap else {
       return nil
     }
