@@ -12,7 +12,7 @@ internal import Glibc
 
   /// The first byte; aligned to `alignment`.
   @unsafe package let base: UnsafeMutableRawPointer
-  /// Bytes reserved: what was asked for, rounded up to 4 KiB.
+  /// Bytes reserved: what was asked for, rounded up to whole pages.
   package let byteCount: Int
 
   /// Reserves memory; zero bytes are a wrong call.
@@ -27,7 +27,7 @@ internal import Glibc
     byteCount: Int, prefault: Bool = false, lock: Bool = false, hugePages: Bool = true
   ) throws(ArenaFailure) {
     precondition(byteCount > 0, "an arena holds at least one byte")
-    let page = 4096
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     guard byteCount <= Int.max - Self.alignment - page else {
       throw ArenaFailure(operation: .reserve, byteCount: byteCount, code: ENOMEM)
     }

@@ -46,7 +46,7 @@ package final class FlashFile: Sendable {
 
   /// Opens the regular file at `path`.
   ///
-  /// - Throws: `FileFailure` when the file cannot be opened, is no regular file, or `direct` is `on`
+  /// - Throws: `FileFailure` when it cannot be opened, is no regular file, or `direct` is `on`
   ///   and refused.
   package init(
     path: String, direct: DirectMode = .auto, support: DirectSupport = .asReported

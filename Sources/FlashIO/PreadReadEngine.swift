@@ -64,10 +64,7 @@ internal import Glibc
     return pool.locked { $0.isComplete(batch) }
   }
 
-  package func drain() {
-    owner.check()
-    pool.drain()
-  }
+  package func drain() { pool.drain() }
 }
 
 /// Threads for reading that the kernel does not give.

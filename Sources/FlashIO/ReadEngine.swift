@@ -4,7 +4,7 @@
 /// engine has the same contract, so that one test body proves all of them:
 /// - after `init` no call allocates, unless it throws;
 /// - an engine is used by one thread: the one that submits first. A ring's requests die with the
-///   thread that submitted them, so every engine traps when another thread comes;
+///   thread that submitted them, so every engine traps when another thread submits or waits;
 /// - when `wait` returns or throws, no read of that batch is in flight any more, so its memory may
 ///   be reused; after a failure the engine stays usable;
 /// - at most `capacity` reads may be outstanding (submitted and not yet waited for).
@@ -37,7 +37,8 @@ package protocol ReadEngine: AnyObject {
   func isComplete(_ batch: ReadBatch) -> Bool
 
   /// Waits for everything in flight and drops everything queued. Every batch is forgotten: it must
-  /// not be waited for afterwards. For use after a failure, before buffers are reused.
+  /// not be waited for afterwards. For use after a failure, before buffers are reused, and at the
+  /// end; any thread may call it while no other uses the engine.
   func drain()
 }
 

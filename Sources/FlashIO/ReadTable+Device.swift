@@ -73,6 +73,14 @@ extension ReadTable {
     }
   }
 
+  /// How many completions to block for, once as many reads are in flight as the depth allows: the
+  /// batch's own where none of it is queued; else half a queue, so that the other half keeps the
+  /// device busy while the next reads go in with the same call.
+  package func completionsToAwait(for batch: ReadBatch, queueDepth: Int) -> Int {
+    queuedCount(of: batch) == 0
+      ? inFlightCount(of: batch) : min(inFlightCount, (queueDepth + 1) / 2)
+  }
+
   /// Gives up every read in flight: the device answers no more.
   package mutating func failInFlight(code: Int32) {
     for index in unsafe entries.indices where unsafe entries[index].isInFlight {

@@ -94,8 +94,8 @@ internal import Glibc
   private func start(_ count: Int) -> Int32? {
     var attributes = pthread_attr_t()
     unsafe pthread_attr_init(&attributes)
-    // Readers only call pread: 64 KiB instead of 8 MiB keeps the limit's arithmetic honest.
-    unsafe pthread_attr_setstacksize(&attributes, 64 << 10)
+    // Readers only call pread; libraries may want some of it for their thread-local variables.
+    unsafe pthread_attr_setstacksize(&attributes, 256 << 10)
     defer { unsafe pthread_attr_destroy(&attributes) }
     // Readers inherit a mask that leaves every signal, Ctrl-C above all, to the other threads.
     var everySignal = sigset_t()

@@ -83,7 +83,7 @@ internal import Glibc
       table.favoredBatch = batch
       while !table.isComplete(batch) {
         fill()
-        enter(waitingFor: completionsWorthWaitingFor(batch))
+        enter(waitingFor: table.completionsToAwait(for: batch, queueDepth: queueDepth))
         reap()
       }
       table.noteWait(ContinuousClock.now - start)
@@ -105,17 +105,8 @@ internal import Glibc
   }
 
   package func drain() {
-    owner.check()
     awaitReadsInFlight()
     table.closeAll()
-  }
-
-  /// The batch's own reads where all are in flight; else half a queue, so that the other half keeps
-  /// the device busy while the next reads go in with the same call.
-  private func completionsWorthWaitingFor(_ batch: ReadBatch) -> Int {
-    table.queuedCount(of: batch) == 0
-      ? table.inFlightCount(of: batch)
-      : min(table.inFlightCount, (queueDepth + 1) / 2)
   }
 
   private func awaitReadsInFlight() {

@@ -113,7 +113,7 @@ struct ReadPlanTests {
     let engine = try kind.make(files: [fixture.file], arena: arena)
     var plan = ReadPlan(capacity: 128)
     var random = SplitMix(seed: 3)
-    for _ in 0..<50 {
+    for _ in 0..<10 {
       let wanted = (0..<128).filter { _ in random.chance(0.4) }
         .map { FileExtent(offset: $0 * 703, byteCount: 700) }
       plan.cover(

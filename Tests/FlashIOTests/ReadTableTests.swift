@@ -113,4 +113,32 @@ struct ReadTableTests {
     #expect(order == [1, 1, 0, 0, 2, 2])
     for batch in batches { try table.close(batch) }
   }
+
+  /// A device that posts exactly the completions it is waited for: the worst there is for the
+  /// number of calls. One call submits, and each later one submits and waits.
+  @Test func aLayerTakesTwoCallsForEachQueueDepthAtWorst() throws {
+    for queueDepth in 1...20 {
+      for count in 1...100 {
+        var table = ReadTable(files: [fixture.file], capacity: 100)
+        let batch = open(&table, Array(repeating: 0..<1, count: count))
+        var inFlight: [Int] = []
+        var calls = 1
+        func fill() {
+          while table.inFlightCount < queueDepth, let read = unsafe table.take() {
+            unsafe inFlight.append(read.entry)
+          }
+        }
+        fill()
+        while !table.isComplete(batch) {
+          fill()
+          calls += 1
+          for _ in 0..<table.completionsToAwait(for: batch, queueDepth: queueDepth) {
+            table.complete(entry: inFlight.removeFirst(), result: unit)
+          }
+        }
+        try table.close(batch)
+        #expect(calls <= 2 * ((count + queueDepth - 1) / queueDepth), "\(count), \(queueDepth)")
+      }
+    }
+  }
 }

@@ -6,7 +6,7 @@ final class TemporaryFile: Sendable {
   let path: String
   let bytes: [UInt8]
 
-  /// - Parameter folder: `/tmp` may be memory; the package's own folder is on the disk that holds it.
+  /// - Parameter folder: `.build` is on the disk that holds the package; `/tmp` may be memory.
   init(byteCount: Int, seed: UInt64 = 1, folder: String = TemporaryFile.buildFolder) {
     var random = SplitMix(seed: seed)
     var bytes = [UInt8]()

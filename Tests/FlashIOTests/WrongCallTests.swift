@@ -67,7 +67,7 @@ struct WrongCallTests {
 }
 
 private func useEngine(_ engine: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  unsafe Unmanaged<PreadReadEngine>.fromOpaque(engine!).takeRetainedValue().drain()
+  _ = try? unsafe Unmanaged<PreadReadEngine>.fromOpaque(engine!).takeRetainedValue().submit([])
   return nil
 }
 
