@@ -1,6 +1,3 @@
-internal import CUring
-internal import Glibc
-
 /// Which file it is and when it was last written: enough to notice that it was replaced, truncated
 /// or changed while it was open.
 package struct FileIdentity: Sendable, Hashable {

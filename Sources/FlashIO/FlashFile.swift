@@ -1,4 +1,3 @@
-internal import CUring
 internal import Glibc
 
 /// Whether reads go past the page cache.

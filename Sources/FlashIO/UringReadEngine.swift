@@ -1,4 +1,3 @@
-internal import CUring
 internal import Glibc
 
 /// Reads by io_uring: a layer's reads go in with one system call and are awaited with another.
