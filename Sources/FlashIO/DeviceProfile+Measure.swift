@@ -1,3 +1,4 @@
+/// Measuring a device briefly, where no profile of it was saved.
 extension DeviceProfile {
   /// Measures a file's device with an engine that has nothing else to do.
   ///

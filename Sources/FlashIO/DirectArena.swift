@@ -3,7 +3,8 @@ internal import Glibc
 /// Anonymous memory, reserved at once and aligned to 2 MiB, that reads go into and weights live in.
 ///
 /// It never grows, moves or goes back to the kernel before `deinit`, and it is never advised away:
-/// what `prefault` made resident stays what the memory plan counted.
+/// what `prefault` made resident stays what the memory plan counted. It may be shared between
+/// threads: nothing of it changes after `init`, and who writes which bytes is the caller's affair.
 @safe package final class DirectArena: @unchecked Sendable {
   /// io_uring refuses to register one buffer over 1 GiB.
   package static let registeredBufferLimit = 1 << 30

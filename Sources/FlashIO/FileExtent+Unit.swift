@@ -1,3 +1,4 @@
+/// Widening to the unit of direct I/O.
 extension FileExtent {
   /// The smallest extent of whole units that holds this one; an empty one stays empty.
   package func widened(toUnit unit: Int) -> FileExtent {

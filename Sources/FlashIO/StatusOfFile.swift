@@ -26,7 +26,9 @@ struct StatusOfFile {
   ) throws(FileFailure) -> StatusOfFile {
     var status = statx()
     let mask = UInt32(STATX_BASIC_STATS) | UInt32(STATX_DIOALIGN)
-    guard unsafe statx(descriptor, path, flags, mask, &status) == 0 else {
+    // Not bridged as an argument, which would copy the path to the heap.
+    let result = unsafe path.withCString { unsafe statx(descriptor, $0, flags, mask, &status) }
+    guard result == 0 else {
       throw FileFailure(path: name, kind: .refused(operation: "looking at", code: errno))
     }
     var alignment: DirectAlignment?
