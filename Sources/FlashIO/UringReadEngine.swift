@@ -19,6 +19,9 @@ internal import Glibc
   /// Set when the kernel takes no more calls for this ring.
   private var brokenCode: Int32?
 
+  /// The most reads that a ring takes at a time.
+  package static let maximumQueueDepth = 4096
+
   /// Makes a ring and registers what it can.
   ///
   /// - Parameters:
@@ -29,7 +32,8 @@ internal import Glibc
   package init(
     files: [FlashFile], arenas: [DirectArena], queueDepth: Int = 64, capacity: Int = 8192
   ) throws(UringRefusal) {
-    precondition(queueDepth > 0 && queueDepth <= 4096, "a queue depth is 1 to 4096")
+    precondition(
+      (1...Self.maximumQueueDepth).contains(queueDepth), "a queue depth is 1 to 4096")
     precondition(capacity >= queueDepth, "the capacity is at least the queue depth")
     ring = try UringRing(queueDepth: queueDepth)
     table = ReadTable(files: files, capacity: capacity)
