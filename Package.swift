@@ -31,11 +31,15 @@ let package = Package(
     .target(name: "CFlashKernels"),
     module("FlashKernels", ["CFlashKernels", "COpenBLAS"]),
     module("FlashIO", ["CUring"]),
+    module("FlashText", []),
     .target(
       name: "FlashTestSupport",
       dependencies: ["FlashIO", "FlashKernels"],
       path: "Tests/FlashTestSupport", swiftSettings: strict),
     tests("FlashKernelsTests", ["FlashKernels"]),
     tests("FlashIOTests", ["FlashIO", "FlashTestSupport"]),
+    .testTarget(
+      name: "FlashTextTests", dependencies: ["FlashText"],
+      exclude: ["reference-goldens.json"], swiftSettings: strict),
   ]
 )
