@@ -23,16 +23,20 @@ struct AddedTokens: Sendable {
 
   let vocabulary: Vocabulary
   let specialIDs: Set<Int32>
+  /// What a decoder is given for tokens with `normalized` true: it undoes the normalizer's work.
+  private(set) var normalizedTexts: [Int32: [UInt8]] = [:]
   private let tokens: [Token]
   private var asWritten = ByteTrie()
   private var normalized = ByteTrie()
 
   /// Reads the array; a missing one holds no tokens.
-  init(_ node: JSONNode?) throws(TokenizerError) {
+  ///
+  /// - Parameter model: the model's vocabulary, whose id counts where a token is in it too.
+  init(_ node: JSONNode?, model: Vocabulary) throws(TokenizerError) {
     var vocabulary = Vocabulary()
     var tokens: [Token] = []
     for element in try node?.elements() ?? [] {
-      let token = try Token(element)
+      let token = try Token(element, model: model)
       if token.text.isEmpty { continue }
       vocabulary.add(token.text, id: token.id)
       tokens.append(token)
@@ -46,7 +50,9 @@ struct AddedTokens: Sendable {
   mutating func buildTries(normalizer: Normalizer?) {
     for (index, token) in tokens.enumerated() {
       if token.isNormalized {
-        normalized.insert(normalizer?.apply(token.text) ?? token.text, value: index)
+        let text = normalizer?.apply(token.text) ?? token.text
+        normalizedTexts[token.id] = text
+        normalized.insert(text, value: index)
       } else {
         asWritten.insert(token.text, value: index)
       }
@@ -109,9 +115,10 @@ struct AddedTokens: Sendable {
 }
 
 extension AddedTokens.Token {
-  init(_ node: JSONNode) throws(TokenizerError) {
-    id = try node.member("id").tokenID()
+  init(_ node: JSONNode, model: Vocabulary) throws(TokenizerError) {
     text = try node.member("content").utf8()
+    let writtenID = try node.member("id").tokenID()
+    id = model.id(of: text) ?? writtenID
     isSpecial = try node.flag("special")
     isNormalized = try node.flag("normalized", absent: !isSpecial)
     stripsLeft = try node.flag("lstrip")

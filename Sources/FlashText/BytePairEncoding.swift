@@ -20,11 +20,11 @@ struct BytePairEncoding: Sendable {
 
   /// Reads the member `model`.
   ///
-  /// - Parameter addedTokens: where the unknown token is looked for after the model's vocabulary.
-  init(_ node: JSONNode, addedTokens: Vocabulary) throws(TokenizerError) {
-    let type = try node.optional("type")?.string() ?? "BPE"
-    guard type == "BPE" else { throw .unsupported(part: "model \(type)", path: node.path) }
-    vocabulary = try Self.readVocabulary(node.member("vocab"))
+  /// - Parameters:
+  ///   - vocabulary: its vocabulary, `readVocabulary`.
+  ///   - addedTokens: where the unknown token is looked for after that.
+  init(_ node: JSONNode, vocabulary: Vocabulary, addedTokens: Vocabulary) throws(TokenizerError) {
+    self.vocabulary = vocabulary
     continuingPrefix = try node.optional("continuing_subword_prefix")?.utf8() ?? []
     endSuffix = try node.optional("end_of_word_suffix")?.utf8() ?? []
     fusesUnknown = try node.flag("fuse_unk")
@@ -43,7 +43,11 @@ struct BytePairEncoding: Sendable {
     }
   }
 
-  private static func readVocabulary(_ node: JSONNode) throws(TokenizerError) -> Vocabulary {
+  /// Reads the vocabulary of the member `model`.
+  static func readVocabulary(_ model: JSONNode) throws(TokenizerError) -> Vocabulary {
+    let type = try model.optional("type")?.string() ?? "BPE"
+    guard type == "BPE" else { throw .unsupported(part: "model \(type)", path: model.path) }
+    let node = try model.member("vocab")
     guard case .object(let members) = node.value else { throw node.unexpected("an object") }
     var vocabulary = Vocabulary()
     vocabulary.reserveCapacity(members.count)

@@ -18,7 +18,7 @@ package struct Detokenizer: Sendable {
   ///
   /// - Complexity: O(n) in the token's length, whatever came before.
   package mutating func append(_ id: Int32) -> String {
-    guard let token = tokenizer.writtenToken(id, skipSpecialTokens: skipSpecialTokens) else {
+    guard let token = tokenizer.decoderToken(id, skipSpecialTokens: skipSpecialTokens) else {
       return ""
     }
     return String(decoding: decoder.append(token), as: UTF8.self)

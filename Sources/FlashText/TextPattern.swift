@@ -15,7 +15,7 @@ enum TextPattern: Sendable {
   /// Reads `{"String": text}` or `{"Regex": expression}`.
   ///
   /// ICU's expressions stand for the reference's Oniguruma: both have Unicode classes, look-ahead and
-  /// nested sets; `^` and `$` match at lines there.
+  /// nested sets; there `^` and `$` match at lines, and a line ends with U+000A only.
   init(_ node: JSONNode) throws(TokenizerError) {
     if let literal = try node.optional("String") {
       try self.init(
@@ -29,7 +29,8 @@ enum TextPattern: Sendable {
   init(expression: String, path: String) throws(TokenizerError) {
     do {
       self = .expression(
-        try NSRegularExpression(pattern: expression, options: .anchorsMatchLines))
+        try NSRegularExpression(
+          pattern: expression, options: [.anchorsMatchLines, .useUnixLineSeparators]))
     } catch {
       throw .invalidPattern(
         pattern: expression, path: path, reason: (error as NSError).localizedDescription)

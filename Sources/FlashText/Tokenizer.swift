@@ -31,8 +31,11 @@ package struct Tokenizer: Sendable {
   package init(tokenizerJSON: Data, configurationJSON: Data?) throws(TokenizerError) {
     let file = JSONNode(
       value: try JSONValue(utf8: Array(tokenizerJSON), document: "tokenizer.json"), path: "")
-    var addedTokens = try AddedTokens(file.optional("added_tokens"))
-    model = try BytePairEncoding(file.member("model"), addedTokens: addedTokens.vocabulary)
+    let modelNode = try file.member("model")
+    let vocabulary = try BytePairEncoding.readVocabulary(modelNode)
+    var addedTokens = try AddedTokens(file.optional("added_tokens"), model: vocabulary)
+    model = try BytePairEncoding(
+      modelNode, vocabulary: vocabulary, addedTokens: addedTokens.vocabulary)
     normalizer = try file.optional("normalizer").map { (node) throws(TokenizerError) in
       try Normalizer(node)
     }
@@ -67,7 +70,7 @@ package struct Tokenizer: Sendable {
 
   /// The entry of the vocabulary as written there: "Ġthe", "<0x0A>".
   package func tokenText(_ id: Int32) -> String? {
-    writtenToken(id, skipSpecialTokens: false).map { String(decoding: $0, as: UTF8.self) }
+    writtenToken(id).map { String(decoding: $0, as: UTF8.self) }
   }
 
   package func tokenID(of text: String) -> Int32? {
@@ -129,16 +132,20 @@ package struct Tokenizer: Sendable {
     var decoder = decoder.holdingByteRuns()
     var utf8: [UInt8] = []
     for id in ids {
-      guard let token = writtenToken(id, skipSpecialTokens: skipSpecialTokens) else { continue }
+      guard let token = decoderToken(id, skipSpecialTokens: skipSpecialTokens) else { continue }
       utf8.append(contentsOf: decoder.append(token))
     }
     utf8.append(contentsOf: decoder.finish())
     return String(decoding: utf8, as: UTF8.self)
   }
 
-  /// The vocabulary's entry; `nil` for an unknown id and for a special token that is skipped.
-  func writtenToken(_ id: Int32, skipSpecialTokens: Bool) -> [UInt8]? {
+  /// What the decoder is given; `nil` for an unknown id and for a special token that is skipped.
+  func decoderToken(_ id: Int32, skipSpecialTokens: Bool) -> [UInt8]? {
     if skipSpecialTokens, addedTokens.specialIDs.contains(id) { return nil }
-    return addedTokens.vocabulary.text(of: id) ?? model.vocabulary.text(of: id)
+    return addedTokens.normalizedTexts[id] ?? writtenToken(id)
+  }
+
+  private func writtenToken(_ id: Int32) -> [UInt8]? {
+    addedTokens.vocabulary.text(of: id) ?? model.vocabulary.text(of: id)
   }
 }
