@@ -114,10 +114,12 @@ struct BytePairEncoding: Sendable {
 
   /// Appends the ids of one piece of text.
   ///
-  /// - Parameter piece: UTF-8.
+  /// - Parameters:
+  ///   - piece: UTF-8.
+  ///   - avoided: ids that the piece as a whole does not become.
   /// - Complexity: O(n log n) in the piece's length.
-  func encode(_ piece: ArraySlice<UInt8>, into ids: inout [Int32]) {
-    if ignoresMerges, let id = vocabulary.id(of: Array(piece)) {
+  func encode(_ piece: ArraySlice<UInt8>, avoiding avoided: Set<Int32>, into ids: inout [Int32]) {
+    if ignoresMerges, let id = vocabulary.id(of: Array(piece)), !avoided.contains(id) {
       ids.append(id)
       return
     }

@@ -89,6 +89,7 @@ package struct Tokenizer: Sendable {
     var ids: [Int32] = []
     /// Where in `ids` a piece was encoded before.
     var remembered: [ArraySlice<UInt8>: Range<Int>] = [:]
+    let avoided = parseSpecialTokens ? [] : addedTokens.specialIDs
 
     func encode(_ piece: ArraySlice<UInt8>) {
       if let range = remembered[piece] {
@@ -96,7 +97,7 @@ package struct Tokenizer: Sendable {
         return
       }
       let start = ids.count
-      model.encode(piece, into: &ids)
+      model.encode(piece, avoiding: avoided, into: &ids)
       if piece.count <= Self.rememberedPieceByteCount,
         remembered.count < Self.rememberedPieceCount
       {

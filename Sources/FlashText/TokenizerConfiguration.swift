@@ -11,7 +11,8 @@ struct TokenizerConfiguration {
 
   init(json: Data, vocabularies: [Vocabulary]) throws(TokenizerError) {
     let node = JSONNode(
-      value: try JSONValue(utf8: Array(json), document: "tokenizer_config.json"), path: "")
+      value: try JSONValue(utf8: Array(json), document: "tokenizer_config.json"),
+      path: "tokenizer_config")
     beginTokenID = try Self.tokenID(node.optional("bos_token"), vocabularies: vocabularies)
     endTokenID = try Self.tokenID(node.optional("eos_token"), vocabularies: vocabularies)
     addedBeginTokenID = try Self.added(beginTokenID, node, flag: "add_bos_token", "bos_token")
@@ -35,7 +36,7 @@ struct TokenizerConfiguration {
     guard try node.flag(flag) else { return nil }
     if let id { return id }
     throw .unexpectedValue(
-      path: name, expected: "a token of the vocabulary, because \(flag) is true",
+      path: "\(node.path).\(name)", expected: "a token of the vocabulary, because \(flag) is true",
       found: try node.optional(name)?.value.summary ?? "nothing")
   }
 

@@ -60,7 +60,7 @@ import Testing
   }
 
   /// Merging these by scanning for the best pair would take hours, or minutes at best.
-  @Test(arguments: ["a", " ", "\n", "é", "ab", "漢", "1", "!", "😀", "e\u{301}", "'s"])
+  @Test(arguments: ["a", " ", "漢", "'s"])
   func hundredThousandCharactersWithoutASpaceComeBack(_ character: String) throws {
     let tokenizer = try TestFiles.tokenizer(in: TestFiles.sample)
     let text = String(repeating: character, count: 100_000)

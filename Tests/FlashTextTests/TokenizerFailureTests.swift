@@ -122,9 +122,10 @@ import Testing
   }
 
   @Test func aMissingBeginTokenIsAnErrorOnlyWhereItIsAdded() throws {
-    #expect(throws: TokenizerError.self) {
+    let error = #expect(throws: TokenizerError.self) {
       try open("{}", configuration: #"{"add_bos_token":true}"#)
     }
+    #expect(error?.description.contains("tokenizer_config.bos_token: expected") == true)
     #expect(throws: TokenizerError.self) {
       try open("{}", configuration: #"{"add_bos_token":true,"bos_token":"<nowhere>"}"#)
     }

@@ -59,6 +59,17 @@ import Testing
         == [0, 2, 1, 3, 1])
   }
 
+  @Test func aUsersTextIsNoSpecialTokenAlsoWherePiecesAreLookedUpWhole() throws {
+    let json = """
+      {"added_tokens":[{"id":3,"content":"<b>","special":true}],
+      "model":{"ignore_merges":true,"vocab":{"b":0,"<":1,">":2,"<b>":3},"merges":[]}}
+      """
+    let tokenizer = try Tokenizer(tokenizerJSON: Data(json.utf8), configurationJSON: nil)
+    #expect(tokenizer.encode("<b>", addSpecialTokens: true, parseSpecialTokens: true) == [3])
+    #expect(
+      tokenizer.encode("<b>", addSpecialTokens: true, parseSpecialTokens: false) == [1, 0, 2])
+  }
+
   @Test func theTemplateOfChatsIsTheDefaultOne() throws {
     #expect(try open("", configuration: #"{"chat_template":"{{x}}"}"#).chatTemplate == "{{x}}")
     let named = #"""
