@@ -89,6 +89,17 @@ import Testing
     #expect(tokenizer.tokenID(of: "zz") == nil)
   }
 
+  @Test func nothingIsPutBeforeATextThatANormalizerEmptied() throws {
+    let tokenizer = try open(
+      """
+      ,"normalizer":{"type":"Sequence","normalizers":[{"type":"Strip"},
+      {"type":"Prepend","prepend":"b"}]}
+      """)
+    #expect(tokenizer.encode(" a ", addSpecialTokens: true, parseSpecialTokens: true) == [1, 0])
+    #expect(tokenizer.encode("  ", addSpecialTokens: true, parseSpecialTokens: true) == [])
+    #expect(tokenizer.encode("", addSpecialTokens: true, parseSpecialTokens: true) == [])
+  }
+
   @Test func charactersUnknownToTheModelAreDropped() throws {
     #expect(
       try open("").encode("aéb", addSpecialTokens: true, parseSpecialTokens: true) == [0, 1])
