@@ -20,10 +20,6 @@ package struct Tokenizer: Sendable {
   private let postProcessor: PostProcessor
   let decoder: TokenDecoder
 
-  /// Pieces whose tokens are remembered while one text is encoded, and their greatest length.
-  private static let rememberedPieceCount = 65_536
-  private static let rememberedPieceByteCount = 48
-
   /// - Parameters:
   ///   - tokenizerJSON: the contents of `tokenizer.json`.
   ///   - configurationJSON: the contents of `tokenizer_config.json`, if there is one.
@@ -86,46 +82,39 @@ package struct Tokenizer: Sendable {
   package func encode(
     _ text: String, addSpecialTokens: Bool, parseSpecialTokens: Bool
   ) -> [Int32] {
-    var ids: [Int32] = []
-    /// Where in `ids` a piece was encoded before.
-    var remembered: [ArraySlice<UInt8>: Range<Int>] = [:]
-    let avoided = parseSpecialTokens ? [] : addedTokens.specialIDs
-
-    func encode(_ piece: ArraySlice<UInt8>) {
-      if let range = remembered[piece] {
-        for index in range { ids.append(ids[index]) }
-        return
-      }
-      let start = ids.count
-      model.encode(piece, avoiding: avoided, into: &ids)
-      if piece.count <= Self.rememberedPieceByteCount,
-        remembered.count < Self.rememberedPieceCount
-      {
-        remembered[piece] = start..<ids.count
-      }
-    }
-
+    var encoder = PieceEncoder(
+      model: model, avoided: parseSpecialTokens ? [] : addedTokens.specialIDs)
     let utf8 = Array(text.utf8)
-    let parts = addedTokens.split(utf8, isNormalized: false, parseSpecial: parseSpecialTokens)
-    for part in parts {
+    for part in addedTokens.split(
+      utf8, isNormalized: false, parseSpecial: parseSpecialTokens)
+    {
       switch part {
-      case .token(let id): ids.append(id)
+      case .token(let id): encoder.append(id)
       case .text(let range):
-        let normalized = normalizer?.apply(Array(utf8[range])) ?? Array(utf8[range])
-        let parts = addedTokens.split(
-          normalized, isNormalized: true, parseSpecial: parseSpecialTokens)
-        for part in parts {
-          switch part {
-          case .token(let id): ids.append(id)
-          case .text(let inner):
-            let piece = PreTokenizer.Piece(
-              utf8: normalized[inner], startsText: range.lowerBound == 0 && inner.lowerBound == 0)
-            for piece in preTokenizer?.apply([piece]) ?? [piece] { encode(piece.utf8) }
-          }
-        }
+        encode(
+          Array(utf8[range]), startsText: range.lowerBound == 0,
+          parseSpecialTokens: parseSpecialTokens, into: &encoder)
       }
     }
-    return addSpecialTokens ? postProcessor.apply(ids) : ids
+    return addSpecialTokens ? postProcessor.apply(encoder.ids) : encoder.ids
+  }
+
+  /// Encodes the text between added tokens that are searched in the text as it came.
+  private func encode(
+    _ utf8: [UInt8], startsText: Bool, parseSpecialTokens: Bool, into encoder: inout PieceEncoder
+  ) {
+    let normalized = normalizer?.apply(utf8) ?? utf8
+    for part in addedTokens.split(
+      normalized, isNormalized: true, parseSpecial: parseSpecialTokens)
+    {
+      switch part {
+      case .token(let id): encoder.append(id)
+      case .text(let range):
+        let piece = PreTokenizer.Piece(
+          utf8: normalized[range], startsText: startsText && range.lowerBound == 0)
+        for piece in preTokenizer?.apply([piece]) ?? [piece] { encoder.append(piece.utf8) }
+      }
+    }
   }
 
   /// The text of tokens; ids of no token count for nothing.
