@@ -1,5 +1,5 @@
-/// Byte pair encoding: a piece of text starts as its characters, and the pair of neighbours that was
-/// merged first in training is merged first, the leftmost of equals (Sennrich et al. 2016,
+/// Byte pair encoding: a piece of text starts as its characters, and the pair of neighbours that
+/// was merged first in training is merged first, the leftmost of equals (Sennrich et al. 2016,
 /// arXiv:1508.07909). What the vocabulary lacks becomes bytes or the unknown token.
 struct BytePairEncoding: Sendable {
   private struct Merge {

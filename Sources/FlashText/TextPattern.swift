@@ -14,9 +14,9 @@ enum TextPattern: Sendable {
 
   /// Reads `{"String": text}` or `{"Regex": expression}`.
   ///
-  /// ICU's expressions stand for the reference's Oniguruma: both have Unicode classes, look-ahead and
-  /// nested sets; there `^` and `$` match at lines, and a line ends with U+000A only. ICU's stack is
-  /// bounded: after a group repeated about a million times the rest counts as no match.
+  /// ICU's expressions stand for the reference's Oniguruma: both have Unicode classes, look-ahead
+  /// and nested sets; there `^` and `$` match at lines, and a line ends with U+000A only. ICU's
+  /// stack is bounded: after a group repeated about a million times the rest counts as no match.
   init(_ node: JSONNode) throws(TokenizerError) {
     if let literal = try node.optional("String") {
       try self.init(

@@ -1,5 +1,6 @@
 package import Foundation
 
+/// The tokenizer of synthetic stores: every byte a token.
 extension Tokenizer {
   /// A tokenizer for a model of random weights: id b is the byte b, id 256 is `<|endoftext|>`, and
   /// every other id below the size decodes to text that names it, " t300". Nothing is merged, so

@@ -3,9 +3,9 @@ package import Foundation
 /// Text to tokens and back, as a model's `tokenizer.json` says: byte pair encoding with all that
 /// goes before and after it. Its results equal those of huggingface/tokenizers.
 ///
-/// A text goes through five steps: added tokens are cut out of it; the normalizer rewrites what lies
-/// between them; the pre-tokenizer splits that into pieces; each piece becomes tokens by merging;
-/// the post-processor puts begin and end tokens around all.
+/// A text goes through five steps: added tokens are cut out of it; the normalizer rewrites what
+/// lies between them; the pre-tokenizer splits that into pieces; each piece becomes tokens by
+/// merging; the post-processor puts begin and end tokens around all.
 package struct Tokenizer: Sendable {
   /// The token that begins a text, and the one that ends it, by the configuration.
   package let beginTokenID: Int32?

@@ -5,8 +5,8 @@ import Testing
 
 /// A stream of text never splits a character and never takes anything back.
 @Suite struct DetokenizerTests {
-  /// A byte-fallback tokenizer as SentencePiece models have: token b is the byte b, 257 "▁", 258 "a",
-  /// 259 "▁a".
+  /// A byte-fallback tokenizer as SentencePiece models have: token b is the byte b, 257 "▁", 258
+  /// "a", 259 "▁a".
   static func byteFallbackTokenizer() throws -> Tokenizer {
     var entries = ["\"<unk>\":256", "\"▁\":257", "\"a\":258", "\"▁a\":259"]
     for byte in 0...255 {
