@@ -13,6 +13,7 @@ let strict: [SwiftSetting] = [
   .enableExperimentalFeature("Lifetimes"),
 ]
 
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 
 /// One Swift target of ours; an arrow goes only down (README, "The modules").
 func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -25,6 +26,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "flashrun",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+  ],
   targets: [
     .systemLibrary(name: "CUring", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
@@ -32,14 +36,16 @@ let package = Package(
     module("FlashKernels", ["CFlashKernels", "COpenBLAS"]),
     module("FlashIO", ["CUring"]),
     module("FlashText", []),
+    module("FlashWeights", ["FlashIO", "FlashKernels", crypto]),
     .target(
       name: "FlashTestSupport",
-      dependencies: ["FlashIO", "FlashKernels"],
-      path: "Tests/FlashTestSupport", swiftSettings: strict),
+      dependencies: ["FlashWeights", "FlashIO", "FlashKernels"],
+      path: "Tests/FlashTestSupport", exclude: ["Fixtures"], swiftSettings: strict),
     tests("FlashKernelsTests", ["FlashKernels"]),
     tests("FlashIOTests", ["FlashIO", "FlashTestSupport"]),
     .testTarget(
       name: "FlashTextTests", dependencies: ["FlashText"],
       exclude: ["reference-goldens.json"], swiftSettings: strict),
+    tests("FlashWeightsTests", ["FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
   ]
 )

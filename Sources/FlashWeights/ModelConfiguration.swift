@@ -1,0 +1,120 @@
+/// What a decoder must know about a model beside its weights; every per-layer number is an array.
+///
+/// `convert` derives it from the checkpoint's `config.json` through a layout; the store's manifest
+/// carries it, so that nothing after conversion knows a model family.
+package struct ModelConfiguration: Codable, Equatable, Sendable {
+  /// `architectures[0]` of the checkpoint, for people.
+  package var architecture: String
+  /// Width of the residual stream (`hidden_size`).
+  package var width: Int
+  /// Rows of the embedding and of the output head.
+  package var vocabularySize: Int
+  /// Values of one attention head.
+  package var headDimension: Int
+  package var layers: [LayerConfiguration]
+  package var normalization: Normalization
+  package var activation: Activation
+  /// Whether the feed-forward part has a gate: `down(activation(gate x) * up x)`, otherwise
+  /// `down(activation(up x))`.
+  package var isGated: Bool
+  package var positions: PositionEncoding
+  /// Positions the model was trained for (`max_position_embeddings`).
+  package var maximumPositions: Int
+  /// Whether the output head is the token embedding.
+  package var hasTiedHead: Bool
+  package var beginTokenID: Int32?
+  package var endTokenIDs: [Int32]
+
+  package init(
+    architecture: String, width: Int, vocabularySize: Int, headDimension: Int,
+    layers: [LayerConfiguration], normalization: Normalization, activation: Activation,
+    isGated: Bool, positions: PositionEncoding, maximumPositions: Int, hasTiedHead: Bool,
+    beginTokenID: Int32?, endTokenIDs: [Int32]
+  ) {
+    self.architecture = architecture
+    self.width = width
+    self.vocabularySize = vocabularySize
+    self.headDimension = headDimension
+    self.layers = layers
+    self.normalization = normalization
+    self.activation = activation
+    self.isGated = isGated
+    self.positions = positions
+    self.maximumPositions = maximumPositions
+    self.hasTiedHead = hasTiedHead
+    self.beginTokenID = beginTokenID
+    self.endTokenIDs = endTokenIDs
+  }
+}
+
+/// The shape of one layer; heads and widths may differ from layer to layer (variable GQA).
+package struct LayerConfiguration: Codable, Equatable, Sendable {
+  package var queryHeads: Int
+  package var keyValueHeads: Int
+  /// Neurons of the feed-forward part.
+  package var feedForwardWidth: Int
+
+  package init(queryHeads: Int, keyValueHeads: Int, feedForwardWidth: Int) {
+    self.queryHeads = queryHeads
+    self.keyValueHeads = keyValueHeads
+    self.feedForwardWidth = feedForwardWidth
+  }
+}
+
+/// The norm before attention, before the feed-forward part and before the output head.
+package struct Normalization: Codable, Equatable, Sendable {
+  package enum Kind: String, Codable, Sendable {
+    /// `x / sqrt(mean(x²) + epsilon) * weight` (Zhang and Sennrich, arXiv 1910.07467).
+    case rms
+    /// `(x - mean) / sqrt(variance + epsilon) * weight + bias`.
+    case layer
+  }
+  package var kind: Kind
+  package var epsilon: Double
+
+  package init(kind: Kind, epsilon: Double) {
+    self.kind = kind
+    self.epsilon = epsilon
+  }
+}
+
+/// The feed-forward part's nonlinearity.
+package enum Activation: String, Codable, Sendable {
+  case relu, silu
+
+  /// Whether a neuron with a negative pre-activation contributes exactly zero, so that it need not
+  /// be read.
+  package var isSparse: Bool { self == .relu }
+}
+
+/// How a position enters the arithmetic.
+package enum PositionEncoding: Codable, Equatable, Sendable {
+  case rotary(RotaryConfiguration)
+  /// A table of learned vectors added to the embedding; position p uses row `p + offset` (OPT: 2).
+  case learned(offset: Int)
+}
+
+/// Rotate-half RoPE (Su et al., arXiv 2104.09864) and its scalings as transformers defines them.
+package struct RotaryConfiguration: Codable, Equatable, Sendable {
+  package enum Scaling: Codable, Equatable, Sendable {
+    case none
+    /// All frequencies divided by `factor`.
+    case linear(factor: Double)
+    /// Llama 3's by-wavelength interpolation.
+    case llama3(
+      factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double,
+      originalMaximumPositions: Int)
+    /// NTK by current length: unchanged up to `originalMaximumPositions`, beyond it the base grows.
+    case dynamic(factor: Double, originalMaximumPositions: Int)
+  }
+  package var base: Double
+  /// Leading values of a head that are rotated; even, at most the head dimension.
+  package var dimension: Int
+  package var scaling: Scaling
+
+  package init(base: Double, dimension: Int, scaling: Scaling) {
+    self.base = base
+    self.dimension = dimension
+    self.scaling = scaling
+  }
+}

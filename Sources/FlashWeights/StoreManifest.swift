@@ -1,0 +1,131 @@
+package import FlashIO
+package import FlashKernels
+
+/// The contents of a store's `manifest.json` (design: one folder `NAME.flash/`).
+///
+/// It names every extent of `dense.safetensors` and `bundles.bin` with its format, shape and
+/// checksum, so that the reader verifies what the writer promised.
+package struct StoreManifest: Codable, Equatable, Sendable {
+  /// The version this program writes and the only one it reads.
+  package static let currentVersion = 1
+
+  package var formatVersion: Int
+  /// Program and version that wrote the store.
+  package var generator: String
+  /// Set when the weights are random (`synth`); every report then says "synthetic".
+  package var synthetic: SyntheticOrigin?
+  package var configuration: ModelConfiguration
+  /// The layout that was used, whole, so that a store explains itself.
+  package var layout: Layout
+  package var tensors: [StoredTensor]
+  /// One per layer, in layer order.
+  package var bundles: [BundleLayout]
+  package var source: SourceRecord
+  /// SHA-256 over the canonical weights: independent of the order of neurons on flash.
+  package var modelDigest: String
+  /// Parameters of the model, for reports.
+  package var parameterCount: Int
+  /// Remarks of the converter: rows kept in f16, NaN found, and the like.
+  package var notes: [String]
+}
+
+/// What a tensor is for.
+package enum TensorRole: String, Codable, CaseIterable, Sendable {
+  case tokenEmbedding, positionEmbedding, outputNorm, outputHead
+  case attentionNorm, query, key, value, attentionOutput
+  case feedForwardNorm, gate, up, down
+}
+
+/// One tensor of `dense.safetensors`: `[rows, width]`, rows one after another without gaps.
+///
+/// Norm weights and biases are f32 with one row. A bias has `isBias` set and its weight's role.
+package struct StoredTensor: Codable, Equatable, Sendable {
+  package var role: TensorRole
+  package var isBias: Bool
+  /// Nil for tensors outside the layers.
+  package var layer: Int?
+  package var format: RowFormat
+  package var rows: Int
+  package var width: Int
+  /// Where the tensor lies in `dense.safetensors`; the offset is a multiple of 4096, and the bytes
+  /// up to the next multiple of 4096 belong to nobody else.
+  package var extent: FileExtent
+  /// SHA-256 of the extent, hexadecimal.
+  package var checksum: String
+
+  /// The tensor's name in `dense.safetensors`, `layers.3.query.bias` for example.
+  package var name: String {
+    (layer.map { "layers.\($0)." } ?? "") + role.rawValue + (isBias ? ".bias" : "")
+  }
+
+  package var rowByteCount: Int { format.byteCount(width: width) }
+}
+
+/// How one layer's neurons lie in `bundles.bin`.
+///
+/// Neurons are grouped `neuronsPerStride` to a stride (one, unless padding a single neuron to the
+/// direct-I/O unit would waste over 10 %). A stride holds first the *front*: for each of its
+/// neurons all parts but the last, side by side; then the last part of each of its neurons; then
+/// padding. The last part is the one that decides whether the neuron fires (gate, or up where
+/// there is no gate), so that a mode in which it is resident reads the front only.
+package struct BundleLayout: Codable, Equatable, Sendable {
+  package struct Part: Codable, Equatable, Sendable {
+    package var role: TensorRole
+    package var format: RowFormat
+  }
+  package var neuronCount: Int
+  package var neuronsPerStride: Int
+  /// Bytes from one stride to the next, a multiple of 512.
+  package var stride: Int
+  /// Width of every part's row: the model's width (a neuron's down column is stored as a row).
+  package var width: Int
+  /// In the order they lie: up, down, gate; without a gate down, up.
+  package var parts: [Part]
+  /// Where the layer lies in `bundles.bin`; the offset is a multiple of 4096.
+  package var extent: FileExtent
+  /// SHA-256 of the extent, hexadecimal.
+  package var checksum: String
+
+  package var strideCount: Int {
+    (neuronCount + neuronsPerStride - 1) / neuronsPerStride
+  }
+
+  /// Bytes of one neuron's parts before the last.
+  package var frontBytesPerNeuron: Int {
+    parts.dropLast().reduce(0) { $0 + $1.format.byteCount(width: width) }
+  }
+
+  /// Bytes of one neuron's deciding part.
+  package var lastPartByteCount: Int {
+    parts[parts.count - 1].format.byteCount(width: width)
+  }
+
+  /// Bytes of the front of a stride.
+  package var frontByteCount: Int { frontBytesPerNeuron * neuronsPerStride }
+
+  /// The place of a part of a neuron in bytes from the start of its stride; `neuron` counts within
+  /// the stride.
+  package func offset(ofPart part: Int, neuron: Int) -> Int {
+    guard part < parts.count - 1 else {
+      return frontByteCount + neuron * lastPartByteCount
+    }
+    let before = parts[..<part].reduce(0) { $0 + $1.format.byteCount(width: width) }
+    return neuron * frontBytesPerNeuron + before
+  }
+}
+
+/// Where the weights came from.
+package struct SourceRecord: Codable, Equatable, Sendable {
+  /// Name of the folder or file, without its path.
+  package var name: String
+  /// SHA-256 over the source's headers and configuration.
+  package var digest: String
+}
+
+/// How a synthetic store was made.
+package struct SyntheticOrigin: Codable, Equatable, Sendable {
+  package var shape: String
+  package var seed: UInt64
+  /// The active fraction that was aimed at; nil for a dense (SiLU) model.
+  package var targetActivity: Double?
+}
