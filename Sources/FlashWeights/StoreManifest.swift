@@ -27,6 +27,10 @@ package struct StoreManifest: Codable, Equatable, Sendable {
   package var parameterCount: Int
   /// Remarks of the converter: rows kept in f16, NaN found, and the like.
   package var notes: [String]
+  /// Files carried along as the model came: tokenizer and chat template.
+  package var companions: [CompanionFile]
+  /// SHA-256 over the manifest with this field empty, so that a changed manifest is noticed.
+  package var checksum: String
 }
 
 /// What a tensor is for.
@@ -50,7 +54,7 @@ package struct StoredTensor: Codable, Equatable, Sendable {
   /// Where the tensor lies in `dense.safetensors`; the offset is a multiple of 4096, and the bytes
   /// up to the next multiple of 4096 belong to nobody else.
   package var extent: FileExtent
-  /// SHA-256 of the extent, hexadecimal.
+  /// SHA-256 over the SHA-256s of the rows in the order they lie, hexadecimal (`RowHashes`).
   package var checksum: String
 
   /// The tensor's name in `dense.safetensors`, `layers.3.query.bias` for example.
@@ -83,7 +87,8 @@ package struct BundleLayout: Codable, Equatable, Sendable {
   package var parts: [Part]
   /// Where the layer lies in `bundles.bin`; the offset is a multiple of 4096.
   package var extent: FileExtent
-  /// SHA-256 of the extent, hexadecimal.
+  /// SHA-256 over the SHA-256s of the neurons in the order they lie, each over its parts in order,
+  /// hexadecimal (`RowHashes`).
   package var checksum: String
 
   package var strideCount: Int {
@@ -112,6 +117,14 @@ package struct BundleLayout: Codable, Equatable, Sendable {
     let before = parts[..<part].reduce(0) { $0 + $1.format.byteCount(width: width) }
     return neuron * frontBytesPerNeuron + before
   }
+}
+
+/// A small file of the store that is not weights.
+package struct CompanionFile: Codable, Equatable, Sendable {
+  package var name: String
+  package var byteCount: Int
+  /// SHA-256 of the file, hexadecimal.
+  package var checksum: String
 }
 
 /// Where the weights came from.

@@ -1,0 +1,141 @@
+/// A layout applied to a checkpoint's `config.json`: the numbers the decoder needs, or the reason
+/// why it would be wrong.
+extension Layout {
+  /// The first of `layouts` that is for this configuration.
+  package static func recognizing(
+    _ configuration: JSONValue, among layouts: [Layout], file: String
+  ) throws(StoreError) -> Layout {
+    guard case .array(let names)? = configuration[path: "architectures"],
+      let architecture = names.first?.string
+    else {
+      throw StoreError(
+        .configuration, "does not say which architecture the model has", file: file,
+        expected: "\"architectures\": [\"LlamaForCausalLM\"] for example")
+    }
+    let candidates = layouts.flatMap { layout in layout.recognizes.map { (layout, $0) } }
+      .filter { $0.1.architecture == architecture }
+    guard !candidates.isEmpty else {
+      let known = Set(layouts.flatMap { $0.recognizes.map(\.architecture) }).sorted()
+      throw StoreError(
+        .unsupportedModel, "no layout is for this architecture (layouts/README.md says how to add "
+          + "one; --layout FILE uses it)", file: file,
+        expected: known.joined(separator: ", "), found: architecture)
+    }
+    for (layout, recognition) in candidates {
+      let has = { (key: String) in configuration[path: key] != nil }
+      if recognition.present.allSatisfy(has), !recognition.absent.contains(where: has) {
+        return layout
+      }
+    }
+    let wishes = candidates.map { layout, recognition in
+      let wanted =
+        recognition.present.map { "with \($0)" } + recognition.absent.map { "without \($0)" }
+      return "\(layout.name) (\(wanted.joined(separator: ", ")))"
+    }
+    throw StoreError(
+      .unsupportedModel, "\(architecture) with these keys is not supported", file: file,
+      expected: wishes.joined(separator: " or "))
+  }
+
+  /// The decoder's configuration, from `config.json`.
+  ///
+  /// Throws `unsupportedModel` where the model computes something the decoder does not, and
+  /// `configuration` where numbers are missing or contradict each other.
+  package func configuration(
+    from json: JSONValue, file: String
+  ) throws(StoreError) -> ModelConfiguration {
+    let reader = ConfigurationReader(json: json, file: file)
+    for requirement in requirements { try reader.check(requirement) }
+    let width = try reader.positive(decoder.width)
+    let layerCount = try reader.positive(decoder.layerCount, limit: 4096)
+    let queryHeads = try reader.perLayer(decoder.queryHeads, layerCount)
+    let keyValueHeads = try reader.perLayer(decoder.keyValueHeads, layerCount)
+    let feedForwardWidths = try reader.perLayer(decoder.feedForwardWidth, layerCount)
+    let headDimension = try headDimension(reader, width: width, queryHeads: queryHeads[0])
+    let maximumPositions = try reader.positive(decoder.maximumPositions, limit: 1 << 31)
+    let layers = (0..<layerCount).map {
+      LayerConfiguration(
+        queryHeads: queryHeads[$0], keyValueHeads: keyValueHeads[$0],
+        feedForwardWidth: feedForwardWidths[$0])
+    }
+    let configuration = ModelConfiguration(
+      architecture: json[path: "architectures"].flatMap {
+        if case .array(let names) = $0 { names.first?.string } else { nil }
+      } ?? name,
+      width: width, vocabularySize: try reader.positive(decoder.vocabularySize),
+      headDimension: headDimension, layers: layers,
+      normalization: Normalization(
+        kind: decoder.normalization.kind,
+        epsilon: try reader.number(decoder.normalization.epsilon)),
+      activation: try reader.activation(decoder.activation), isGated: decoder.isGated,
+      positions: try positions(
+        reader, headDimension: headDimension, maximumPositions: maximumPositions),
+      maximumPositions: maximumPositions, hasTiedHead: try reader.bool(decoder.hasTiedHead),
+      beginTokenID: try reader.tokens(decoder.beginToken).first,
+      endTokenIDs: try reader.tokens(decoder.endTokens))
+    try configuration.check(file: file)
+    return configuration
+  }
+
+  private func headDimension(
+    _ reader: ConfigurationReader, width: Int, queryHeads: Int
+  ) throws(StoreError) -> Int {
+    if let source = decoder.headDimension, reader.value(source) != nil {
+      return try reader.positive(source)
+    }
+    guard width % queryHeads == 0 else {
+      throw StoreError(
+        .configuration, "the width is no multiple of the query heads and no head dimension is "
+          + "given", file: reader.file, found: "\(width) and \(queryHeads)")
+    }
+    return width / queryHeads
+  }
+
+  private func positions(
+    _ reader: ConfigurationReader, headDimension: Int, maximumPositions: Int
+  ) throws(StoreError) -> PositionEncoding {
+    guard let rotary = decoder.positions.rotary else {
+      return .learned(offset: decoder.positions.learned?.offset ?? 0)
+    }
+    let part = try reader.number(rotary.rotatedPart)
+    let dimension = Int(Double(headDimension) * part)
+    guard part > 0, part <= 1 else {
+      throw StoreError(
+        .configuration, "the rotated part of a head is out of bounds", file: reader.file,
+        expected: "more than 0, at most 1", found: "\(part)")
+    }
+    return .rotary(
+      RotaryConfiguration(
+        base: try reader.number(rotary.base), dimension: dimension,
+        scaling: try reader.scaling(rotary, maximumPositions: maximumPositions)))
+  }
+
+  /// Keys of `config.json` that neither this layout nor `inertKeys` knows: they are ignored, and
+  /// said to be.
+  package func unknownKeys(of json: JSONValue) -> [String] {
+    let d = decoder
+    var sources = [
+      d.width, d.vocabularySize, d.layerCount, d.maximumPositions, d.queryHeads, d.keyValueHeads,
+      d.feedForwardWidth, d.normalization.epsilon, d.activation.source, d.hasTiedHead,
+      d.beginToken, d.endTokens,
+    ]
+    if let source = d.headDimension { sources.append(source) }
+    var keys = ignoredKeys + requirements.flatMap { [$0.key] + ($0.unless.map { [$0.key] } ?? []) }
+    if let rotary = d.positions.rotary {
+      sources += [rotary.base, rotary.rotatedPart]
+      keys += rotary.scaling
+    }
+    keys += sources.flatMap(\.keys) + tensors.compactMap { $0.when?.key }
+    let known = Set(keys.map { String($0.prefix { $0 != "." }) }).union(Self.inertKeys)
+    return (json.object ?? [:]).filter { $0.value != .null && !known.contains($0.key) }
+      .keys.sorted()
+  }
+
+  /// Keys that transformers writes for every family and that do not change a forward pass.
+  private static let inertKeys: Set<String> = [
+    "_name_or_path", "architectures", "auto_map", "model_type", "transformers_version", "dtype",
+    "torch_dtype", "use_cache", "initializer_range", "pad_token_id", "sep_token_id",
+    "attention_dropout", "use_bfloat16", "pretraining_tp", "max_length", "max_sequence_length",
+    "_attn_implementation", "rope_interleaved", "unk_token_id",
+  ]
+}

@@ -1,0 +1,63 @@
+internal import FlashIO
+internal import FlashKernels
+
+/// Writes the header of `dense.safetensors`: a valid safetensors file whose tensors each start on
+/// a multiple of 4096 bytes, which the format allows only with tensors in between: `pad.N`, `U8`.
+enum SafetensorsWriter {
+  private struct Entry: Encodable {
+    var dtype: SafetensorsType
+    var shape: [Int]
+    var data_offsets: [Int]
+  }
+
+  private enum Value: Encodable {
+    case metadata([String: String])
+    case tensor(Entry)
+
+    func encode(to encoder: any Encoder) throws {
+      switch self {
+      case .metadata(let value): try value.encode(to: encoder)
+      case .tensor(let value): try value.encode(to: encoder)
+      }
+    }
+  }
+
+  /// The file up to its data, for tensors whose extents count from the start of the data. The text
+  /// is padded with spaces so that the data starts on a multiple of 4096.
+  static func header(_ tensors: [StoredTensor]) -> [UInt8] {
+    var values: [String: Value] = ["__metadata__": .metadata(["format": "flashrun"])]
+    for (index, tensor) in tensors.enumerated() {
+      let (begin, end) = (tensor.extent.offset, tensor.extent.end)
+      values[tensor.name] = .tensor(
+        Entry(dtype: tensor.dataType, shape: tensor.dataShape, data_offsets: [begin, end]))
+      let padded = end.roundedUp(to: StorePlan.alignment)
+      if padded > end {
+        values["pad.\(index)"] = .tensor(
+          Entry(dtype: .u8, shape: [padded - end], data_offsets: [end, padded]))
+      }
+    }
+    var json = JSONText.encode(values)
+    let byteCount = (8 + json.count).roundedUp(to: StorePlan.alignment) - 8
+    json += Array(repeating: UInt8(ascii: " "), count: byteCount - json.count)
+    return (0..<8).map { UInt8(truncatingIfNeeded: byteCount >> (8 * $0)) } + json
+  }
+}
+
+extension StoredTensor {
+  /// The element type `dense.safetensors` gives the tensor; quantized rows are bytes there.
+  package var dataType: SafetensorsType {
+    switch format {
+    case .f32: .f32
+    case .f16: .f16
+    case .bf16: .bf16
+    case .q8_0, .q4_0: .u8
+    }
+  }
+
+  /// The shape `dense.safetensors` gives the tensor: `[rows, width]`, `[width]` for norms and
+  /// biases, `[bytes]` for quantized rows.
+  package var dataShape: [Int] {
+    if dataType == .u8 { return [extent.byteCount] }
+    return isBias || role.isNorm ? [width] : [rows, width]
+  }
+}

@@ -1,0 +1,91 @@
+internal import Crypto
+internal import FlashIO
+
+/// Reading every byte of a store and naming what is damaged.
+extension WeightStore {
+  /// All damage, in the order of the files: each error names the file, the offset and the tensor or
+  /// layer. Empty for a store that is whole.
+  ///
+  /// `progress` gets the bytes read so far and the bytes of all. Cost: one read of the store.
+  package func verify(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) -> [StoreError] {
+    var damage: [StoreError] = []
+    var done = 0
+    let total = fileByteCount
+    func collect(_ check: () throws(StoreError) -> Void) {
+      do { try check() } catch { damage.append(error) }
+    }
+    func advance(_ byteCount: Int) {
+      done += byteCount
+      progress(done, total)
+    }
+    collect { () throws(StoreError) in
+      let dense = try File.reading(densePath)
+      collect { () throws(StoreError) in try verifyHeader(dense) }
+      for tensor in manifest.tensors {
+        collect { () throws(StoreError) in
+          let result = try StoreCheck.checksum(tensor, in: dense, progress: advance)
+          try verify(result, tensor.name, tensor.extent, tensor.checksum, densePath)
+        }
+      }
+    }
+    collect { () throws(StoreError) in
+      let file = try File.reading(bundlesPath)
+      for (layer, bundle) in manifest.bundles.enumerated() {
+        collect { () throws(StoreError) in
+          let result = try StoreCheck.checksum(bundle, in: file, progress: advance)
+          try verify(
+            result, "layers.\(layer).bundles", bundle.extent, bundle.checksum, bundlesPath)
+        }
+      }
+    }
+    for companion in manifest.companions {
+      collect { () throws(StoreError) in try verify(companion) }
+    }
+    return damage
+  }
+
+  private func verify(
+    _ result: StoreCheck.Result, _ name: String, _ extent: FileExtent, _ checksum: String,
+    _ path: String
+  ) throws(StoreError) {
+    guard result.checksum == checksum else {
+      throw StoreError(
+        .damagedExtent, "the \(extent.byteCount) bytes from here are damaged", file: path,
+        offset: extent.offset, tensor: name, expected: "checksum \(checksum)",
+        found: result.checksum)
+    }
+    if let offset = result.paddingOffset {
+      throw StoreError(
+        .damagedExtent, "the padding after these weights is damaged", file: path, offset: offset,
+        tensor: name, expected: "zero bytes")
+    }
+  }
+
+  /// The header of `dense.safetensors` must be the one this manifest's tensors give, byte by byte.
+  private func verifyHeader(_ dense: borrowing File) throws(StoreError) {
+    let start = manifest.tensors.map(\.extent.offset).min() ?? 0
+    let expected = SafetensorsWriter.header(
+      manifest.tensors.map {
+        var tensor = $0
+        tensor.extent.offset -= start
+        return tensor
+      })
+    let found = try dense.bytes(at: 0, byteCount: start)
+    guard expected != found else { return }
+    let offset = zip(expected, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset
+    throw StoreError(
+      .damagedExtent, "the header disagrees with the manifest", file: densePath,
+      offset: offset ?? min(expected.count, found.count))
+  }
+
+  private func verify(_ companion: CompanionFile) throws(StoreError) {
+    let file = try File.reading(path + "/" + companion.name)
+    let bytes = try file.bytes(at: 0, byteCount: companion.byteCount)
+    let checksum = SHA256.hash(data: bytes).hexadecimal
+    guard checksum == companion.checksum else {
+      throw StoreError(
+        .damagedFile, "is damaged", file: file.path, expected: "checksum \(companion.checksum)",
+        found: checksum)
+    }
+  }
+}

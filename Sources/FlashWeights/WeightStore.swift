@@ -1,0 +1,80 @@
+internal import Crypto
+internal import FlashIO
+internal import FlashKernels
+
+/// A store, opened: its manifest has been read and found to agree with itself and with the files.
+///
+/// Opening is cheap and reads no weights; `verify` reads every byte.
+package struct WeightStore: Sendable {
+  /// The folder `NAME.flash`.
+  package let path: String
+  package let manifest: StoreManifest
+  private let indices: [TensorKey: Int]
+
+  package var configuration: ModelConfiguration { manifest.configuration }
+  package var manifestPath: String { path + "/" + StoreFile.manifest }
+  package var densePath: String { path + "/" + StoreFile.dense }
+  package var bundlesPath: String { path + "/" + StoreFile.bundles }
+
+  /// Bytes of the weights as stored, without padding (`model_bytes`).
+  package var modelByteCount: Int {
+    manifest.tensors.reduce(0) { $0 + $1.extent.byteCount }
+      + manifest.bundles.reduce(0) { $0 + $1.payloadByteCount }
+  }
+
+  /// Bytes of the two weight files, padding included.
+  package var fileByteCount: Int { manifest.denseByteCount + manifest.bundlesByteCount }
+
+  /// Opens a store. Throws `noSuchFile` for a folder without manifest, `futureVersion` for a store
+  /// of a later program, and otherwise an error that names file, tensor, expected and found.
+  package static func open(_ path: String) throws(StoreError) -> WeightStore {
+    try WeightStore(path: path)
+  }
+
+  private init(path: String) throws(StoreError) {
+    self.path = path
+    let file = path + "/" + StoreFile.manifest
+    manifest = try StoreManifest(contentsOf: file)
+    try manifest.check(file: file)
+    var indices: [TensorKey: Int] = [:]
+    for (index, tensor) in manifest.tensors.enumerated() {
+      indices[TensorKey(role: tensor.role, layer: tensor.layer, isBias: tensor.isBias)] = index
+    }
+    self.indices = indices
+    try checkLength(densePath, manifest.denseByteCount)
+    try checkLength(bundlesPath, manifest.bundlesByteCount)
+    for companion in manifest.companions {
+      try checkLength(path + "/" + companion.name, companion.byteCount)
+    }
+  }
+
+  private func checkLength(_ path: String, _ expected: Int) throws(StoreError) {
+    let found = try File.reading(path).byteCount()
+    guard found == expected else {
+      throw StoreError(
+        .storeFileLength, found < expected ? "is cut short" : "is too long", file: path,
+        offset: min(found, expected), expected: "\(expected) bytes", found: "\(found)")
+    }
+  }
+
+  /// A tensor of `dense.safetensors`; nil where the model has none (a bias, the head of a model
+  /// whose head is tied).
+  package func tensor(_ role: TensorRole, layer: Int? = nil, isBias: Bool = false) -> StoredTensor?
+  {
+    indices[TensorKey(role: role, layer: layer, isBias: isBias)].map { manifest.tensors[$0] }
+  }
+
+  /// How a layer's neurons lie in `bundles.bin`. Traps for a layer the model has not.
+  package func bundles(_ layer: Int) -> BundleLayout { manifest.bundles[layer] }
+
+  /// The path of a companion file, `tokenizer.json` for example; nil where the store has none.
+  package func companionPath(_ name: String) -> String? {
+    manifest.companions.contains { $0.name == name } ? path + "/" + name : nil
+  }
+
+  private struct TensorKey: Hashable {
+    var role: TensorRole
+    var layer: Int?
+    var isBias: Bool
+  }
+}
