@@ -1,0 +1,25 @@
+package import FlashKernels
+package import FlashWeights
+
+/// A checkpoint converted into a temporary store, which is removed when the value goes.
+package final class ConvertedStore: Sendable {
+  package let store: WeightStore
+  private let folder: ProjectFiles.TemporaryFolder
+
+  package init(_ checkpoint: String, _ formats: StoreFormats) throws {
+    folder = try ProjectFiles.TemporaryFolder()
+    let target = folder.path + "/model.flash"
+    let options = ConversionOptions(formats: formats, threadCount: 2)
+    _ = try Converter(source: checkpoint, target: target, options: options).run()
+    store = try WeightStore.open(target)
+  }
+
+  package convenience init(_ checkpoint: String, _ format: RowFormat) throws {
+    try self.init(checkpoint, StoreFormats(format))
+  }
+
+  /// The bundled sample in one format.
+  package static func sample(_ format: RowFormat) throws -> ConvertedStore {
+    try ConvertedStore(ProjectFiles.sample, format)
+  }
+}
