@@ -1,6 +1,5 @@
 internal import Crypto
 internal import FlashIO
-
 internal import Glibc
 
 /// A Hugging Face checkpoint folder: `config.json` and one or many safetensors files.
@@ -180,13 +179,15 @@ struct ShardIndex: Sendable {
   let shards: [String]
 
   private struct Text: Decodable {
-    var weight_map: [String: String]
+    var weightMap: [String: String]
+
+    enum CodingKeys: String, CodingKey { case weightMap = "weight_map" }
   }
 
   /// Throws `unsafeShardName` for a name that could lead out of the folder.
   init(text: [UInt8], file: String) throws(StoreError) {
     self.file = file
-    let map = try JSONText.decode(Text.self, from: text, kind: .shardIndex, file: file).weight_map
+    let map = try JSONText.decode(Text.self, from: text, kind: .shardIndex, file: file).weightMap
     if let (key, offset) = DuplicateKeys.first(in: text) {
       throw StoreError(.shardIndex, "holds the key \"\(key)\" twice", file: file, offset: offset)
     }

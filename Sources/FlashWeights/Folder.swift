@@ -52,9 +52,10 @@ enum Folder {
 
   /// Exchanges two names in one step, so that no moment is without either.
   static func exchange(_ a: String, _ b: String) throws(StoreError) {
-    typealias Call = @convention(c) (
-      CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt
-    ) -> CInt
+    typealias Call =
+      @convention(c) (
+        CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt
+      ) -> CInt
     // glibc declares renameat2 only for GNU sources, which the module map is not.
     guard let symbol = unsafe dlsym(nil, "renameat2") else {
       throw StoreError(.inputOutput, "the C library cannot exchange two names", file: b)

@@ -17,7 +17,8 @@ extension Layout {
     guard !candidates.isEmpty else {
       let known = Set(layouts.flatMap { $0.recognizes.map(\.architecture) }).sorted()
       throw StoreError(
-        .unsupportedModel, "no layout is for this architecture (layouts/README.md says how to add "
+        .unsupportedModel,
+        "no layout is for this architecture (layouts/README.md says how to add "
           + "one; --layout FILE uses it)", file: file,
         expected: known.joined(separator: ", "), found: architecture)
     }
@@ -85,7 +86,8 @@ extension Layout {
     }
     guard width % queryHeads == 0 else {
       throw StoreError(
-        .configuration, "the width is no multiple of the query heads and no head dimension is "
+        .configuration,
+        "the width is no multiple of the query heads and no head dimension is "
           + "given", file: reader.file, found: "\(width) and \(queryHeads)")
     }
     return width / queryHeads

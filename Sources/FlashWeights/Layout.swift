@@ -168,7 +168,9 @@ package struct Layout: Codable, Equatable, Sendable {
           "the name of \(label) must \(pattern.role.isPerLayer ? "" : "not ")hold {layer}")
       }
     }
-    var needed: [TensorRole] = TensorRole.allCases.filter { $0 != .positionEmbedding && $0 != .gate }
+    var needed: [TensorRole] = TensorRole.allCases.filter {
+      $0 != .positionEmbedding && $0 != .gate
+    }
     if !hasRotary { needed.append(.positionEmbedding) }
     if decoder.isGated { needed.append(.gate) }
     for role in needed where !seen.contains(role.rawValue) {

@@ -30,10 +30,12 @@ extension ModelConfiguration {
         found: "\(layer.keyValueHeads) and \(layer.queryHeads)")
     }
     try require(
-      normalization.epsilon >= 0 && normalization.epsilon < 1, "the norm's epsilon is out of bounds",
+      normalization.epsilon >= 0 && normalization.epsilon < 1,
+      "the norm's epsilon is out of bounds",
       found: "\(normalization.epsilon)")
     switch positions {
-    case .learned(let offset): try require(offset >= 0, "the offset is negative", found: "\(offset)")
+    case .learned(let offset):
+      try require(offset >= 0, "the offset is negative", found: "\(offset)")
     case .rotary(let rotary):
       try require(
         rotary.dimension > 0 && rotary.dimension <= headDimension && rotary.dimension % 2 == 0,

@@ -169,7 +169,12 @@ package enum SafetensorsType: String, Codable, Sendable {
 private struct Entry: Decodable {
   var dtype: String
   var shape: [Int]
-  var data_offsets: [Int]
+  var dataOffsets: [Int]
+
+  enum CodingKeys: String, CodingKey {
+    case dtype, shape
+    case dataOffsets = "data_offsets"
+  }
 
   func checked(
     name: String, dataOffset: Int, file: String
@@ -184,16 +189,16 @@ private struct Entry: Decodable {
         .invalidTensorEntry, "has a negative dimension", file: file, tensor: name,
         found: "\(shape)")
     }
-    guard data_offsets.count == 2 else {
+    guard dataOffsets.count == 2 else {
       throw StoreError(
         .invalidTensorEntry, "data_offsets must be two numbers", file: file, tensor: name,
-        found: "\(data_offsets)")
+        found: "\(dataOffsets)")
     }
-    let (begin, end) = (data_offsets[0], data_offsets[1])
+    let (begin, end) = (dataOffsets[0], dataOffsets[1])
     guard begin >= 0, end >= begin, !end.addingReportingOverflow(dataOffset).overflow else {
       throw StoreError(
         .invalidOffset, "data_offsets are no range", file: file, tensor: name,
-        found: "\(data_offsets)")
+        found: "\(dataOffsets)")
     }
     return SafetensorsTensor(
       name: name, type: type, shape: shape,

@@ -7,7 +7,12 @@ enum SafetensorsWriter {
   private struct Entry: Encodable {
     var dtype: SafetensorsType
     var shape: [Int]
-    var data_offsets: [Int]
+    var dataOffsets: [Int]
+
+    enum CodingKeys: String, CodingKey {
+      case dtype, shape
+      case dataOffsets = "data_offsets"
+    }
   }
 
   private enum Value: Encodable {
@@ -29,11 +34,11 @@ enum SafetensorsWriter {
     for (index, tensor) in tensors.enumerated() {
       let (begin, end) = (tensor.extent.offset, tensor.extent.end)
       values[tensor.name] = .tensor(
-        Entry(dtype: tensor.dataType, shape: tensor.dataShape, data_offsets: [begin, end]))
+        Entry(dtype: tensor.dataType, shape: tensor.dataShape, dataOffsets: [begin, end]))
       let padded = end.roundedUp(to: StorePlan.alignment)
       if padded > end {
         values["pad.\(index)"] = .tensor(
-          Entry(dtype: .u8, shape: [padded - end], data_offsets: [end, padded]))
+          Entry(dtype: .u8, shape: [padded - end], dataOffsets: [end, padded]))
       }
     }
     var json = JSONText.encode(values)

@@ -82,8 +82,10 @@ package final class StoreWriter: Sendable {
     let tensor = plan.tensors[index]
     let rowByteCount = tensor.rowByteCount
     precondition(
-      rows.count % rowByteCount == 0 && firstRow * rowByteCount + rows.count
-        <= tensor.extent.byteCount, "rows of \(tensor.name) must be whole and inside it")
+      rows.count % rowByteCount == 0
+        && firstRow * rowByteCount + rows.count
+          <= tensor.extent.byteCount,
+      "rows of \(tensor.name) must be whole and inside it")
     let hashes = unsafe RowHashes.hash(rows: rows, rowByteCount: rowByteCount)
     try workplace.step("write \(tensor.name)")
     try unsafe dense.write(rows, at: tensor.extent.offset + firstRow * rowByteCount)
@@ -190,9 +192,11 @@ package final class StoreWriter: Sendable {
     let finished = state.withLock { $0.finished }
     var (tensors, bundles) = (plan.tensors, plan.bundles)
     var notes = plan.notes
-    var digests = [SHA256.digest(lines: [
-      String(decoding: JSONText.encode(plan.configuration), as: UTF8.self)
-    ])]
+    var digests = [
+      SHA256.digest(lines: [
+        String(decoding: JSONText.encode(plan.configuration), as: UTF8.self)
+      ])
+    ]
     func take(_ item: StoreItem, _ name: String, _ formats: [RowFormat]) -> String {
       guard let record = finished[item] else {
         preconditionFailure("\(name) was never written")

@@ -1,0 +1,194 @@
+internal import FlashIO
+internal import FlashKernels
+internal import Synchronization
+
+/// Converts the feed-forward part of one layer: rows of up and gate, and columns of down, become
+/// the bundles of neurons.
+///
+/// A down projection `[model width, neurons]` lies row by row in the checkpoint, so a neuron's
+/// column is scattered over all of it. As many columns as `RowConversion.columnByteCount` holds are
+/// read at a time: all of them, in order, for ordinary models; else a block of columns, one piece a
+/// row, with the pieces announced to the kernel ahead so that the reads overlap.
+struct BundleConversion {
+  /// Neurons whose columns are gathered together: a cache line of f32 source values.
+  private static let tileNeuronCount = 16
+  /// Pieces of a column block that are announced before the first is read.
+  private static let readAheadCount = 256
+
+  let conversion: RowConversion
+  let layer: Int
+  let layout: BundleLayout
+  let up: RowSource
+  let gate: RowSource?
+  let down: RowSource
+
+  init(_ conversion: RowConversion, layer: Int) {
+    self.conversion = conversion
+    self.layer = layer
+    layout = conversion.plan.bundles[layer]
+    let isGated = conversion.plan.configuration.isGated
+    up = conversion.source(conversion.map.source(.up, layer: layer))
+    down = conversion.source(conversion.map.source(.down, layer: layer))
+    gate = isGated ? conversion.source(conversion.map.source(.gate, layer: layer)) : nil
+  }
+
+  private var sources: [RowSource] { [up, down] + (gate.map { [$0] } ?? []) }
+
+  var sourceByteCount: Int { sources.reduce(0) { $0 + $1.extent.byteCount } }
+
+  /// Writes the layer and finishes it. `advance` gets the bytes of the checkpoint read.
+  func run(advance: (Int) -> Void) throws(StoreError) {
+    let nonFinite = Mutex(Array(repeating: 0, count: layout.parts.count))
+    let perStride = layout.neuronsPerStride
+    for first in stride(from: 0, to: layout.neuronCount, by: columnsPerBlock) {
+      let neurons = first..<min(first + columnsPerBlock, layout.neuronCount)
+      let columns = try readColumns(neurons, advance: advance)
+      let strideCount = (neurons.count + perStride - 1) / perStride
+      var left = neurons.count
+      try conversion.inParallel(count: strideCount, sliceCount: stridesPerSlice) {
+        strides throws(StoreError) in
+        let slice =
+          first + strides.lowerBound
+          * perStride..<min(first + strides.upperBound * perStride, neurons.upperBound)
+        let counts = try convert(slice, columns: columns, of: neurons)
+        nonFinite.withLock { for part in counts.indices { $0[part] += counts[part] } }
+      } progress: { strides in
+        let done = min(left, strides * perStride)
+        left -= done
+        advance(done * (up.rowByteCount(layout.width) + (gate?.rowByteCount(layout.width) ?? 0)))
+      }
+    }
+    var notes: [String] = []
+    for (part, count) in nonFinite.withLock({ $0 }).enumerated() {
+      notes += source(layout.parts[part].role).note(nonFiniteCount: count)
+    }
+    try conversion.writer.finish(layer: layer, notes: notes)
+  }
+
+  private func source(_ role: TensorRole) -> RowSource {
+    switch role {
+    case .up: up
+    case .down: down
+    default: gate!
+    }
+  }
+
+  /// Columns of down held at a time: whole strides of them.
+  private var columnsPerBlock: Int {
+    let columnByteCount = down.rowByteCount(layout.width)
+    let strides = RowConversion.columnByteCount / (columnByteCount * layout.neuronsPerStride)
+    return max(1, strides) * layout.neuronsPerStride
+  }
+
+  private var stridesPerSlice: Int {
+    let strideByteCount = 4 * layout.width * layout.parts.count * layout.neuronsPerStride
+    return max(1, RowConversion.sliceByteCount / strideByteCount)
+  }
+
+  /// The columns of down of some neurons: `[model width, neurons]`, read on all threads.
+  private func readColumns(
+    _ neurons: Range<Int>, advance: (Int) -> Void
+  ) throws(StoreError) -> Bytes {
+    let pieceByteCount = down.rowByteCount(neurons.count)
+    let rowByteCount = down.rowByteCount(layout.neuronCount)
+    let start = down.extent.offset + down.rowByteCount(neurons.lowerBound)
+    let columns = Bytes(count: layout.width * pieceByteCount)
+    let target = unsafe columns.buffer
+    let isWhole = neurons.count == layout.neuronCount
+    let rowsPerSlice =
+      isWhole ? max(1, RowConversion.sliceByteCount / rowByteCount) : Self.readAheadCount
+    try conversion.inParallel(count: layout.width, sliceCount: rowsPerSlice) {
+      rows throws(StoreError) in
+      func read(_ rows: Range<Int>) throws(StoreError) {
+        let place = rows.lowerBound * pieceByteCount..<rows.upperBound * pieceByteCount
+        try unsafe down.file.file.read(
+          into: UnsafeMutableRawBufferPointer(rebasing: target[place]),
+          at: start + rows.lowerBound * rowByteCount)
+      }
+      if isWhole { return try read(rows) }
+      for row in rows {
+        down.file.file.willRead(start + row * rowByteCount, byteCount: pieceByteCount)
+      }
+      for row in rows { try read(row..<row + 1) }
+    } progress: { rows in
+      advance(rows * pieceByteCount)
+    }
+    return columns
+  }
+
+  /// Encodes and writes the strides of some neurons; `columns` holds down's columns of `held`.
+  /// Returns the NaN and infinite values of each part.
+  private func convert(
+    _ neurons: Range<Int>, columns: borrowing Bytes, of held: Range<Int>
+  ) throws(StoreError) -> [Int] {
+    let firstStride = neurons.lowerBound / layout.neuronsPerStride
+    let strideCount = (neurons.count + layout.neuronsPerStride - 1) / layout.neuronsPerStride
+    let output = Bytes(zeros: strideCount * layout.stride)
+    var buffers = RowBuffers(width: layout.width, kernels: conversion.kernels)
+    var counts: [Int] = []
+    for (part, description) in layout.parts.enumerated() {
+      let before = buffers.nonFiniteCount
+      let source = source(description.role)
+      if description.role == .down {
+        encodeColumns(neurons, part: part, columns, of: held, &buffers, into: output)
+      } else {
+        let input = try source.rows(neurons, width: layout.width)
+        for neuron in 0..<neurons.count {
+          unsafe buffers.encode(
+            input.start + neuron * source.rowByteCount(layout.width), source.format,
+            to: description.format, into: output.start + place(ofPart: part, neuron: neuron))
+        }
+      }
+      counts.append(buffers.nonFiniteCount - before)
+    }
+    try unsafe conversion.writer.write(
+      layer: layer, firstStride: firstStride, strides: UnsafeRawBufferPointer(output.buffer))
+    return counts
+  }
+
+  /// Bytes from the first stride of a slice to a part of its neuron.
+  private func place(ofPart part: Int, neuron: Int) -> Int {
+    neuron / layout.neuronsPerStride * layout.stride
+      + layout.offset(ofPart: part, neuron: neuron % layout.neuronsPerStride)
+  }
+
+  private func encodeColumns(
+    _ neurons: Range<Int>, part: Int, _ columns: borrowing Bytes, of held: Range<Int>,
+    _ buffers: inout RowBuffers, into output: borrowing Bytes
+  ) {
+    let elementByteCount = down.rowByteCount(1)
+    let rowByteCount = layout.width * elementByteCount
+    let tile = Bytes(count: Self.tileNeuronCount * rowByteCount)
+    for first in stride(from: neurons.lowerBound, to: neurons.upperBound, by: Self.tileNeuronCount)
+    {
+      let count = min(Self.tileNeuronCount, neurons.upperBound - first)
+      let column = first - held.lowerBound
+      if elementByteCount == 2 {
+        gather(UInt16.self, columns, rowLength: held.count, column: column, count, into: tile)
+      } else {
+        gather(UInt32.self, columns, rowLength: held.count, column: column, count, into: tile)
+      }
+      for index in 0..<count {
+        let neuron = first - neurons.lowerBound + index
+        unsafe buffers.encode(
+          tile.start + index * rowByteCount, down.format, to: layout.parts[part].format,
+          into: output.start + place(ofPart: part, neuron: neuron))
+      }
+    }
+  }
+
+  /// Transposes `count` columns of `[model width, rowLength]` from `column` on into rows of `tile`.
+  private func gather<Element: FixedWidthInteger>(
+    _: Element.Type, _ columns: borrowing Bytes, rowLength: Int, column: Int, _ count: Int,
+    into tile: borrowing Bytes
+  ) {
+    let source = unsafe columns.start.assumingMemoryBound(to: Element.self)
+    let target = unsafe tile.start.assumingMemoryBound(to: Element.self)
+    for row in 0..<layout.width {
+      let piece = unsafe source + row * rowLength + column
+      for index in 0..<count {
+        unsafe target[index * layout.width + row] = piece[index]
+      }
+    }
+  }
+}

@@ -1,0 +1,206 @@
+internal import FlashIO
+internal import FlashKernels
+internal import Synchronization
+
+/// The work of a conversion: reads rows of the checkpoint in slices, encodes them on all threads
+/// and hands them to the writer.
+///
+/// Memory is bounded by construction: each thread holds one slice, and at most one block of a down
+/// projection's columns is held for all.
+struct RowConversion {
+  /// Bytes of a slice of rows, as f32, that one thread works on.
+  static let sliceByteCount = 4 << 20
+  /// Threads that are used at most, because each has its slices.
+  static let maximumThreadCount = 16
+  /// Bytes of down projection held at a time: the whole matrix of ordinary models, so that it is
+  /// read in order, and a block of columns of larger ones.
+  static let columnByteCount = 192 << 20
+
+  let checkpoint: Checkpoint
+  let plan: StorePlan
+  let map: TensorMap
+  let writer: StoreWriter
+  let pool: WorkerPool
+  let kernels: Kernels
+
+  init(_ converter: Converter, _ writer: StoreWriter) {
+    checkpoint = converter.checkpoint
+    plan = converter.plan
+    map = converter.map
+    self.writer = writer
+    pool = WorkerPool(
+      threadCount: min(max(1, converter.options.threadCount), Self.maximumThreadCount))
+    kernels = Kernels(.best)
+  }
+
+  /// Writes every tensor and layer that is not finished yet, in the order of the files.
+  func run(progress: (_ done: Int, _ total: Int) -> Void) throws(StoreError) {
+    let total = map.byteCount
+    var done = 0
+    func advance(_ byteCount: Int) {
+      done += byteCount
+      progress(done, total)
+    }
+    advance(0)
+    for (index, tensor) in plan.tensors.enumerated() {
+      let source = source(map.source(tensor.role, isBias: tensor.isBias, layer: tensor.layer))
+      if writer.isFinished(tensor: index) {
+        advance(source.extent.byteCount)
+      } else {
+        try convert(tensor: index, from: source, advance: advance)
+      }
+    }
+    for layer in plan.bundles.indices {
+      let conversion = BundleConversion(self, layer: layer)
+      if writer.isFinished(layer: layer) {
+        advance(conversion.sourceByteCount)
+      } else {
+        try conversion.run(advance: advance)
+      }
+    }
+  }
+
+  func source(_ tensor: CheckpointTensor) -> RowSource {
+    RowSource(file: checkpoint.files[tensor.fileIndex], tensor: tensor.entry)
+  }
+
+  private func convert(
+    tensor index: Int, from source: RowSource, advance: (Int) -> Void
+  ) throws(StoreError) {
+    let tensor = plan.tensors[index]
+    let rowsPerSlice = max(1, Self.sliceByteCount / (4 * tensor.width))
+    let nonFinite = Atomic(0)
+    try inParallel(count: tensor.rows, sliceCount: rowsPerSlice) { rows throws(StoreError) in
+      var buffers = RowBuffers(width: tensor.width, kernels: kernels)
+      let input = try source.rows(rows, width: tensor.width)
+      let output = Bytes(count: rows.count * tensor.rowByteCount)
+      for row in 0..<rows.count {
+        unsafe buffers.encode(
+          input.start + row * source.rowByteCount(tensor.width), source.format, to: tensor.format,
+          into: output.start + row * tensor.rowByteCount)
+      }
+      nonFinite.add(buffers.nonFiniteCount, ordering: .relaxed)
+      try unsafe writer.write(
+        tensor: index, firstRow: rows.lowerBound, rows: UnsafeRawBufferPointer(output.buffer))
+    } progress: { rows in
+      advance(rows * source.rowByteCount(tensor.width))
+    }
+    let count = nonFinite.load(ordering: .relaxed)
+    try writer.finish(tensor: index, notes: source.note(nonFiniteCount: count))
+  }
+
+  /// Runs `body` on slices of 0..<count on all threads; the first error stops the rest. `progress`
+  /// gets the number of elements done since the last call, on the calling thread.
+  func inParallel(
+    count: Int, sliceCount: Int, _ body: (Range<Int>) throws(StoreError) -> Void,
+    progress: (Int) -> Void
+  ) throws(StoreError) {
+    let failure = Mutex<StoreError?>(nil)
+    let slices = (count + sliceCount - 1) / sliceCount
+    let wave = pool.threadCount * 8
+    for first in stride(from: 0, to: slices, by: wave) {
+      let end = min(first + wave, slices)
+      pool.run(end - first) { part in
+        if failure.withLock({ $0 != nil }) { return }
+        let start = (first + part) * sliceCount
+        do throws(StoreError) {
+          try body(start..<min(start + sliceCount, count))
+        } catch {
+          failure.withLock { $0 = $0 ?? error }
+        }
+      }
+      if let error = failure.withLock({ $0 }) { throw error }
+      progress(min(end * sliceCount, count) - first * sliceCount)
+    }
+  }
+}
+
+/// A tensor of the checkpoint as rows of F32, F16 or BF16.
+struct RowSource: Sendable {
+  let file: SafetensorsFile
+  let tensor: SafetensorsTensor
+
+  var extent: FileExtent { tensor.extent }
+
+  /// The row format that has the same bytes as the tensor's elements.
+  var format: RowFormat {
+    guard let format = tensor.type.sourceFormat else {
+      preconditionFailure("a source is F32, F16 or BF16")
+    }
+    return format
+  }
+
+  func rowByteCount(_ width: Int) -> Int { format.byteCount(width: width) }
+
+  /// Whole rows, as they lie in the file.
+  func rows(_ rows: Range<Int>, width: Int) throws(StoreError) -> Bytes {
+    let bytes = Bytes(count: rows.count * rowByteCount(width))
+    try unsafe file.file.read(
+      into: bytes.buffer, at: extent.offset + rows.lowerBound * rowByteCount(width))
+    return bytes
+  }
+
+  /// The remark on NaN and infinite values, where there are some.
+  func note(nonFiniteCount count: Int) -> [String] {
+    count == 0 ? [] : ["\(tensor.name) holds \(count) NaN or infinite values (\(file.path))"]
+  }
+}
+
+extension SafetensorsType {
+  /// The row format of the same element type; nil for types that are not converted.
+  var sourceFormat: RowFormat? {
+    switch self {
+    case .f32: .f32
+    case .f16: .f16
+    case .bf16: .bf16
+    default: nil
+    }
+  }
+}
+
+/// Memory of one owner, freed with it.
+@safe
+struct Bytes: ~Copyable {
+  let buffer: UnsafeMutableRawBufferPointer
+
+  /// Holds whatever the memory held: every byte must be written before it is read.
+  init(count: Int) {
+    unsafe buffer = .allocate(byteCount: count, alignment: 64)
+  }
+
+  init(zeros count: Int) {
+    self.init(count: count)
+    unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
+  }
+
+  deinit { unsafe buffer.deallocate() }
+
+  @unsafe var start: UnsafeMutableRawPointer { unsafe buffer.baseAddress! }
+}
+
+/// One thread's way from a row of the checkpoint to a row of the store.
+struct RowBuffers: ~Copyable {
+  let width: Int
+  private let kernels: Kernels
+  private let encoder: RowEncoder
+  private let values: Bytes
+  /// NaN and infinite values met so far.
+  var nonFiniteCount = 0
+
+  init(width: Int, kernels: Kernels) {
+    self.width = width
+    self.kernels = kernels
+    encoder = RowEncoder(kernels)
+    values = Bytes(count: 4 * width)
+  }
+
+  mutating func encode(
+    _ source: UnsafeRawPointer, _ sourceFormat: RowFormat, to format: RowFormat,
+    into row: UnsafeMutableRawPointer
+  ) {
+    let floats = unsafe values.start.assumingMemoryBound(to: Float.self)
+    unsafe kernels.decodeRow(sourceFormat, width: width, row: source, into: floats)
+    nonFiniteCount += unsafe kernels.nonFiniteCount(floats, count: width)
+    unsafe encoder.encode(floats, width: width, format, into: row)
+  }
+}
