@@ -1,4 +1,5 @@
 import FlashKernels
+import FlashTestSupport
 import Foundation
 import Testing
 
@@ -14,6 +15,20 @@ struct ConversionTests {
     for format in RowFormat.allCases {
       try checkIdentity(source: SharedFiles.path("vectors/families/\(family)"), format: format)
     }
+  }
+
+  @Test(arguments: UInt64(0)..<12)
+  func randomModelConvertsToTheSameWeights(seed: UInt64) throws {
+    let folder = ScratchFolder()
+    let model = TinyModel.random(seed: seed)
+    try model.write(to: folder / "model")
+    for format in RowFormat.allCases {
+      try checkIdentity(source: folder / "model", format: format)
+    }
+    let converter = try Converter(
+      source: folder / "model", target: folder / "x",
+      options: ConversionOptions(formats: StoreFormats(.f32)))
+    #expect(converter.plan.configuration == model.configuration)
   }
 
   @Test func bundledModelConvertsToTheSameWeights() throws {
