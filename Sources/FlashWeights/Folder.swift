@@ -23,6 +23,16 @@ enum Folder {
     return unsafe lstat(path, &status) == 0
   }
 
+  /// The path itself, or where it leads if it is a symbolic link that leads somewhere.
+  static func resolved(_ path: String) throws(StoreError) -> String {
+    guard exists(path) else { return path }
+    guard let resolved = unsafe realpath(path, nil) else {
+      throw File.failure("cannot be resolved", path)
+    }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+  }
+
   /// Makes a folder; one that is there already is fine.
   static func make(_ path: String) throws(StoreError) {
     guard unsafe mkdir(path, 0o755) == 0 || errno == EEXIST else {

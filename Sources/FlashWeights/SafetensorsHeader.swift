@@ -168,8 +168,8 @@ package enum SafetensorsType: String, Codable, Sendable {
 /// One tensor's entry as the JSON has it, nothing believed yet.
 private struct Entry: Decodable {
   var dtype: String
-  var shape: [Int]
-  var dataOffsets: [Int]
+  var shape: [UInt64]
+  var dataOffsets: [UInt64]
 
   enum CodingKeys: String, CodingKey {
     case dtype, shape
@@ -184,9 +184,9 @@ private struct Entry: Decodable {
         .unknownDataType, "has an element type the format does not know", file: file, tensor: name,
         found: "\"\(dtype)\"")
     }
-    guard shape.allSatisfy({ $0 >= 0 }) else {
+    guard shape.allSatisfy({ $0 <= Int.max }) else {
       throw StoreError(
-        .invalidTensorEntry, "has a negative dimension", file: file, tensor: name,
+        .sizeOverflow, "has an impossible dimension", file: file, tensor: name,
         found: "\(shape)")
     }
     guard dataOffsets.count == 2 else {
@@ -194,15 +194,15 @@ private struct Entry: Decodable {
         .invalidTensorEntry, "data_offsets must be two numbers", file: file, tensor: name,
         found: "\(dataOffsets)")
     }
-    let (begin, end) = (dataOffsets[0], dataOffsets[1])
-    guard begin >= 0, end >= begin, !end.addingReportingOverflow(dataOffset).overflow else {
+    guard dataOffsets[0] <= dataOffsets[1], dataOffsets[1] <= Int.max - dataOffset else {
       throw StoreError(
         .invalidOffset, "data_offsets are no range", file: file, tensor: name,
         found: "\(dataOffsets)")
     }
     return SafetensorsTensor(
-      name: name, type: type, shape: shape,
-      extent: FileExtent(offset: dataOffset + begin, byteCount: end - begin))
+      name: name, type: type, shape: shape.map { Int($0) },
+      extent: FileExtent(
+        offset: dataOffset + Int(dataOffsets[0]), byteCount: Int(dataOffsets[1] - dataOffsets[0])))
   }
 }
 

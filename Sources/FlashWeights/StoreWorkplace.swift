@@ -41,6 +41,7 @@ final class StoreWorkplace: Sendable {
   private let journalEnd = Mutex(0)
 
   init(target: String, overwrite: Bool, fault: StoreFault?) throws(StoreError) {
+    let target = try Folder.resolved(target)
     let (parent, name) = Folder.split(target)
     self.target = target
     self.parent = parent
@@ -86,15 +87,16 @@ final class StoreWorkplace: Sendable {
     if let error = fault?(number, name) { throw error }
   }
 
-  /// What an earlier writer of the same work has finished; the folder is emptied where it was
-  /// other work.
+  /// What an earlier writer of the same work has finished; everything else in the folder is
+  /// removed.
   func takeUp(fingerprint: String, plan: StorePlan) throws(StoreError) -> [FinishedItem] {
-    if let records = try earlierRecords(fingerprint: fingerprint, plan: plan) { return records }
-    for name in try Folder.entries(path) {
+    let records = try earlierRecords(fingerprint: fingerprint, plan: plan)
+    let kept = records == nil ? [] : [StoreFile.dense, StoreFile.bundles, StoreFile.journal]
+    for name in try Folder.entries(path) where !kept.contains(name) {
       try step("remove old \(name)")
       try Folder.removeFile(path + "/" + name)
     }
-    return []
+    return records ?? []
   }
 
   private func earlierRecords(
