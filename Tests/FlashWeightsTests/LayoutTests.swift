@@ -1,0 +1,201 @@
+import Foundation
+import Testing
+
+@testable import FlashWeights
+
+/// Layouts: the folder and the binary agree, configurations are read right, and what the decoder
+/// does not compute is refused by name.
+struct LayoutTests {
+  @Test func binaryCarriesTheFolder() throws {
+    let folder = SharedFiles.package + "/layouts"
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+      .filter { $0.hasSuffix(".json") }.sorted()
+    #expect(names == BuiltInLayouts.texts.map { $0.name + ".json" })
+    for (name, text) in BuiltInLayouts.texts {
+      let file = try String(contentsOfFile: "\(folder)/\(name).json", encoding: .utf8)
+      #expect(
+        file.trimmingCharacters(in: .newlines) == text.trimmingCharacters(in: .newlines),
+        "layouts/\(name).json changed: run scripts/embed-layouts")
+      #expect(try Layout(contentsOf: "\(folder)/\(name).json").name == name)
+    }
+    #expect(Layout.builtIn.map(\.name) == BuiltInLayouts.texts.map(\.name))
+  }
+
+  @Test func layoutSurvivesTheManifest() throws {
+    for layout in Layout.builtIn {
+      let text = JSONText.encode(layout)
+      #expect(try Layout(text: text, file: "x") == layout)
+    }
+  }
+
+  /// A small Llama configuration with some keys replaced; a nil value removes the key.
+  private func llama(_ changes: [String: JSONValue?] = [:]) -> JSONValue {
+    var json: [String: JSONValue] = [
+      "architectures": .array([.string("LlamaForCausalLM")]), "hidden_size": .integer(64),
+      "num_hidden_layers": .integer(3), "num_attention_heads": .integer(4),
+      "intermediate_size": .integer(160), "vocab_size": .integer(320),
+      "max_position_embeddings": .integer(256), "rms_norm_eps": .number(1e-5),
+      "hidden_act": .string("silu"),
+    ]
+    for (key, value) in changes { json[key] = value }
+    return .object(json)
+  }
+
+  private func read(_ json: JSONValue) throws(StoreError) -> ModelConfiguration {
+    let layout = try Layout.recognizing(json, among: Layout.builtIn, file: "config.json")
+    return try layout.configuration(from: json, file: "config.json")
+  }
+
+  private func rotary(_ json: JSONValue) throws -> RotaryConfiguration? {
+    if case .rotary(let rotary) = try read(json).positions { rotary } else { nil }
+  }
+
+  @Test func absentKeysHaveTheFamilysDefaults() throws {
+    let configuration = try read(llama())
+    #expect(configuration.headDimension == 16)
+    #expect(configuration.layers.map(\.keyValueHeads) == [4, 4, 4])
+    #expect(!configuration.hasTiedHead)
+    #expect(configuration.endTokenIDs == [] && configuration.beginTokenID == nil)
+    #expect(
+      configuration.positions
+        == .rotary(RotaryConfiguration(base: 10000, dimension: 16, scaling: .none)))
+  }
+
+  @Test func endTokensMayBeAList() throws {
+    let json = llama([
+      "eos_token_id": .array([.integer(7), .integer(9)]), "bos_token_id": .integer(5),
+    ])
+    #expect(try read(json).endTokenIDs == [7, 9])
+    #expect(try read(json).beginTokenID == 5)
+  }
+
+  @Test func headDimensionMayBeGiven() throws {
+    let configuration = try read(llama(["head_dim": .integer(32)]))
+    #expect(configuration.headDimension == 32)
+    #expect(try read(llama(["head_dim": .null])).headDimension == 16)
+  }
+
+  @Test func listOfKeyValueHeadsWinsOverTheNumber() throws {
+    for architecture in ["DeciLMForCausalLM", "LlamaForCausalLM"] {
+      let json = llama([
+        "architectures": .array([.string(architecture)]), "num_key_value_heads": .integer(4),
+        "num_key_value_heads_per_layer": .array([.integer(4), .integer(2), .integer(1)]),
+        "model_type": .string("llama"),
+      ])
+      #expect(try read(json).layers.map(\.keyValueHeads) == [4, 2, 1])
+    }
+  }
+
+  @Test func everySpellingOfRotaryScalingIsRead() throws {
+    let old: JSONValue = .object(["type": .string("dynamic"), "factor": .number(2)])
+    #expect(
+      try rotary(llama(["rope_scaling": old]))?.scaling
+        == .dynamic(factor: 2, originalMaximumPositions: 256))
+    let linear: JSONValue = .object(["rope_type": .string("linear"), "factor": .integer(4)])
+    #expect(
+      try rotary(llama(["rope_scaling": linear, "rope_theta": .integer(5)]))
+        == RotaryConfiguration(base: 5, dimension: 16, scaling: .linear(factor: 4)))
+    let new: JSONValue = .object([
+      "rope_type": .string("llama3"), "rope_theta": .number(500_000), "factor": .number(8),
+      "low_freq_factor": .number(1), "high_freq_factor": .number(4),
+      "original_max_position_embeddings": .integer(64),
+    ])
+    #expect(
+      try rotary(llama(["rope_parameters": new]))
+        == RotaryConfiguration(
+          base: 500_000, dimension: 16,
+          scaling: .llama3(
+            factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4,
+            originalMaximumPositions: 64)))
+    #expect(try rotary(llama(["rope_scaling": .null]))?.scaling == RotaryConfiguration.Scaling.none)
+  }
+
+  @Test(arguments: [
+    ("hidden_act", JSONValue.string("gelu")), ("hidden_act", .integer(3)),
+    ("rope_scaling", .object(["type": .string("yarn"), "factor": .number(4)])),
+    ("rope_scaling", .object(["factor": .number(4)])),
+    ("rope_scaling", .object(["type": .string("linear"), "factor": .number(4), "x": .integer(1)])),
+    ("rope_parameters", .object(["full_attention": .object([:])])),
+    ("sliding_window", .integer(4096)), ("mlp_bias", .bool(true)),
+    ("layer_types", .array([.string("full_attention"), .string("sliding_attention")])),
+    ("quantization_config", .object(["quant_method": .string("gptq")])),
+    ("block_configs", .array([])), ("attn_logit_softcapping", .number(50)),
+    ("num_local_experts", .integer(8)),
+    ("architectures", .array([.string("GemmaForCausalLM")])),
+  ])
+  func whatTheDecoderDoesNotComputeIsRefused(key: String, value: JSONValue) throws {
+    let error = #expect(throws: StoreError.self) { try read(llama([key: value])) }
+    #expect(error?.kind == .unsupportedModel)
+    #expect(error?.found != nil || error?.expected != nil)
+  }
+
+  @Test(arguments: [
+    ("hidden_size", JSONValue?.none), ("hidden_size", .integer(0)), ("hidden_size", .string("64")),
+    ("num_attention_heads", .integer(5)), ("num_key_value_heads", .integer(3)),
+    ("num_key_value_heads", .integer(-4)), ("num_hidden_layers", .integer(1 << 40)),
+    ("vocab_size", .number(1.5)), ("eos_token_id", .integer(-1)),
+    ("intermediate_size", .array([.integer(1)])), ("rope_theta", .integer(0)),
+    ("rms_norm_eps", .string("1e-5")), ("tie_word_embeddings", .integer(1)),
+    ("architectures", .array([])), ("rope_scaling", .object(["type": .string("linear")])),
+  ])
+  func falseNumbersAreNamed(key: String, value: JSONValue?) throws {
+    let error = #expect(throws: StoreError.self) { try read(llama([key: value])) }
+    #expect(error?.kind == .configuration)
+    #expect(error?.file == "config.json")
+  }
+
+  @Test func slidingWindowThatIsOffIsAccepted() throws {
+    let json = llama(["sliding_window": .integer(4096), "use_sliding_window": .bool(false)])
+    #expect(try read(json).layers.count == 3)
+  }
+
+  @Test func unknownKeysAreNamed() throws {
+    let json = llama(["logit_bias_of_the_moon": .integer(1), "torch_dtype": .string("float32")])
+    let layout = try Layout.recognizing(json, among: Layout.builtIn, file: "x")
+    #expect(layout.unknownKeys(of: json) == ["logit_bias_of_the_moon"])
+  }
+
+  @Test(arguments: [
+    ("do_layer_norm_before", JSONValue.bool(false), "post-LN"),
+    ("word_embed_proj_dim", .integer(512), "project_in"),
+    ("_remove_final_layer_norm", .bool(true), "final norm"),
+    ("activation_function", .string("gelu"), "activation"),
+  ])
+  func otherKindsOfOPTAreRefused(key: String, value: JSONValue, part: String) throws {
+    var json: [String: JSONValue] = [
+      "architectures": .array([.string("OPTForCausalLM")]), "hidden_size": .integer(64),
+      "num_hidden_layers": .integer(3), "num_attention_heads": .integer(4),
+      "ffn_dim": .integer(160), "vocab_size": .integer(320),
+      "max_position_embeddings": .integer(256), "word_embed_proj_dim": .integer(64),
+    ]
+    #expect(try read(.object(json)).positions == .learned(offset: 2))
+    #expect(try read(.object(json)).hasTiedHead)
+    json[key] = value
+    let error = #expect(throws: StoreError.self) { try read(.object(json)) }
+    #expect(error?.kind == .unsupportedModel)
+    #expect(error?.description.contains(part) == true)
+  }
+
+  @Test func layoutFileThatIsWrongSaysWhere() throws {
+    let good = try String(
+      contentsOfFile: SharedFiles.package + "/layouts/llama.json", encoding: .utf8)
+    let broken = [
+      ("\"isGated\": true,", "", "isGated"),
+      ("\"role\": \"gate\"", "\"role\": \"gatte\"", "gatte"),
+      ("\"role\": \"gate\"", "\"role\": \"up\"", "two tensors for up"),
+      ("model.layers.{layer}.mlp.up_proj", "model.mlp.up_proj", "{layer}"),
+      ("\"prefixes\": [\"\"]", "\"prefixes\": []", "prefixes"),
+      ("\"name\": \"llama\"", "\"name\": \"llama\", \"name\": \"x\"", "twice"),
+    ]
+    let folder = ScratchFolder()
+    for (text, replacement, word) in broken {
+      #expect(good.contains(text))
+      let range = good.range(of: text)!
+      try good.replacingCharacters(in: range, with: replacement)
+        .write(toFile: folder / "l.json", atomically: false, encoding: .utf8)
+      let error = #expect(throws: StoreError.self) { try Layout(contentsOf: folder / "l.json") }
+      #expect(error?.kind == .layout)
+      #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+    }
+  }
+}
