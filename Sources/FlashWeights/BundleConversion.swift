@@ -6,7 +6,7 @@ internal import Synchronization
 /// the bundles of neurons.
 ///
 /// A down projection `[model width, neurons]` lies row by row in the checkpoint, so a neuron's
-/// column is scattered over all of it. As many columns as `RowConversion.columnByteCount` holds are
+/// column is scattered over all of it. As many columns as `ConversionMemory.columnByteCount` holds are
 /// read at a time: all of them, in order, for ordinary models; else a block of columns, one piece a
 /// row, with the pieces announced to the kernel ahead so that the reads overlap.
 struct BundleConversion {
@@ -76,13 +76,13 @@ struct BundleConversion {
   /// Columns of down held at a time: whole strides of them.
   private var columnsPerBlock: Int {
     let columnByteCount = down.rowByteCount(layout.width)
-    let strides = RowConversion.columnByteCount / (columnByteCount * layout.neuronsPerStride)
+    let strides = conversion.memory.columnByteCount / (columnByteCount * layout.neuronsPerStride)
     return max(1, strides) * layout.neuronsPerStride
   }
 
   private var stridesPerSlice: Int {
     let strideByteCount = 4 * layout.width * layout.parts.count * layout.neuronsPerStride
-    return max(1, RowConversion.sliceByteCount / strideByteCount)
+    return max(1, conversion.memory.sliceByteCount / strideByteCount)
   }
 
   /// The columns of down of some neurons: `[model width, neurons]`, read on all threads.
@@ -96,7 +96,7 @@ struct BundleConversion {
     let target = unsafe columns.buffer
     let isWhole = neurons.count == layout.neuronCount
     let rowsPerSlice =
-      isWhole ? max(1, RowConversion.sliceByteCount / rowByteCount) : Self.readAheadCount
+      isWhole ? max(1, conversion.memory.sliceByteCount / rowByteCount) : Self.readAheadCount
     try conversion.inParallel(count: layout.width, sliceCount: rowsPerSlice) {
       rows throws(StoreError) in
       func read(_ rows: Range<Int>) throws(StoreError) {

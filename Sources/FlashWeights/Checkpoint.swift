@@ -32,11 +32,7 @@ package struct Checkpoint: Sendable {
     }
     let path = folder + "/config.json"
     configurationText = try Self.smallFile(path)
-    configuration = try JSONText.decode(
-      JSONValue.self, from: configurationText, kind: .configuration, file: path)
-    if let (key, offset) = DuplicateKeys.first(in: configurationText) {
-      throw StoreError(.configuration, "holds the key \"\(key)\" twice", file: path, offset: offset)
-    }
+    configuration = try JSONValue(text: configurationText, file: path)
     let (names, index) = try Self.weightFiles(in: folder)
     var files: [SafetensorsFile] = []
     for name in names { files.append(try SafetensorsFile(path: folder + "/" + name)) }
@@ -46,7 +42,7 @@ package struct Checkpoint: Sendable {
   }
 
   /// A JSON file that must be small enough to be read whole; pointer files are told apart.
-  private static func smallFile(_ path: String) throws(StoreError) -> [UInt8] {
+  static func smallFile(_ path: String) throws(StoreError) -> [UInt8] {
     let file = try File.reading(path)
     let byteCount = try file.byteCount()
     guard byteCount <= SafetensorsHeader.maximumByteCount else {

@@ -110,6 +110,8 @@ package struct ConversionOptions: Sendable {
   /// Program and version, for the manifest.
   package var generator: String
   package var fault: StoreFault?
+  /// Tests make it small, so that small models meet every border.
+  var memory = ConversionMemory()
 
   package init(
     formats: StoreFormats, layout: Layout? = nil, overwrite: Bool = false, threadCount: Int = 1,
@@ -122,4 +124,13 @@ package struct ConversionOptions: Sendable {
     self.generator = generator
     self.fault = fault
   }
+}
+
+/// How much of a checkpoint is held at a time.
+struct ConversionMemory: Sendable {
+  /// Bytes of a slice of rows, as f32, that one thread works on.
+  var sliceByteCount = 4 << 20
+  /// Bytes of down projection held at a time: the whole matrix of ordinary models, so that it is
+  /// read in order, and a block of columns of larger ones.
+  var columnByteCount = 192 << 20
 }

@@ -30,6 +30,18 @@ package enum JSONValue: Codable, Equatable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Reads a `config.json`. Throws `configuration` or `noSuchFile`.
+  package init(contentsOf path: String) throws(StoreError) {
+    try self.init(text: try Checkpoint.smallFile(path), file: path)
+  }
+
+  init(text: [UInt8], file: String) throws(StoreError) {
+    self = try JSONText.decode(JSONValue.self, from: text, kind: .configuration, file: file)
+    if let (key, offset) = DuplicateKeys.first(in: text) {
+      throw StoreError(.configuration, "holds the key \"\(key)\" twice", file: file, offset: offset)
+    }
+  }
+
   package func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {

@@ -112,6 +112,18 @@ extension Layout {
         scaling: try reader.scaling(rotary, maximumPositions: maximumPositions)))
   }
 
+  /// The tensor patterns that count for this configuration.
+  package func patterns(for json: JSONValue) -> [TensorPattern] {
+    tensors.filter { pattern in
+      pattern.when.map { (json[path: $0.key] ?? .null) == $0.equals } ?? true
+    }
+  }
+
+  /// The roles that have a bias, in every layer alike.
+  package func biases(for json: JSONValue) -> Set<TensorRole> {
+    Set(patterns(for: json).filter(\.isBias).map(\.role))
+  }
+
   /// Keys of `config.json` that neither this layout nor `inertKeys` knows: they are ignored, and
   /// said to be.
   package func unknownKeys(of json: JSONValue) -> [String] {

@@ -8,13 +8,8 @@ internal import Synchronization
 /// Memory is bounded by construction: each thread holds one slice, and at most one block of a down
 /// projection's columns is held for all.
 struct RowConversion {
-  /// Bytes of a slice of rows, as f32, that one thread works on.
-  static let sliceByteCount = 4 << 20
   /// Threads that are used at most, because each has its slices.
   static let maximumThreadCount = 16
-  /// Bytes of down projection held at a time: the whole matrix of ordinary models, so that it is
-  /// read in order, and a block of columns of larger ones.
-  static let columnByteCount = 192 << 20
 
   let checkpoint: Checkpoint
   let plan: StorePlan
@@ -22,6 +17,7 @@ struct RowConversion {
   let writer: StoreWriter
   let pool: WorkerPool
   let kernels: Kernels
+  let memory: ConversionMemory
 
   init(_ converter: Converter, _ writer: StoreWriter) {
     checkpoint = converter.checkpoint
@@ -31,6 +27,7 @@ struct RowConversion {
     pool = WorkerPool(
       threadCount: min(max(1, converter.options.threadCount), Self.maximumThreadCount))
     kernels = Kernels(.best)
+    memory = converter.options.memory
   }
 
   /// Writes every tensor and layer that is not finished yet, in the order of the files.
@@ -68,7 +65,7 @@ struct RowConversion {
     tensor index: Int, from source: RowSource, advance: (Int) -> Void
   ) throws(StoreError) {
     let tensor = plan.tensors[index]
-    let rowsPerSlice = max(1, Self.sliceByteCount / (4 * tensor.width))
+    let rowsPerSlice = max(1, memory.sliceByteCount / (4 * tensor.width))
     let nonFinite = Atomic(0)
     try inParallel(count: tensor.rows, sliceCount: rowsPerSlice) { rows throws(StoreError) in
       var buffers = RowBuffers(width: tensor.width, kernels: kernels)

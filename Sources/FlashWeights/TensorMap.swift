@@ -20,10 +20,8 @@ struct TensorMap: Sendable {
   init(
     checkpoint: Checkpoint, layout: Layout, configuration: ModelConfiguration
   ) throws(StoreError) {
-    let reader = ConfigurationReader(
-      json: checkpoint.configuration, file: checkpoint.configurationPath)
-    let patterns = layout.tensors.filter { $0.when.map(reader.holds) ?? true }
-    biases = Set(patterns.filter(\.isBias).map(\.role))
+    let patterns = layout.patterns(for: checkpoint.configuration)
+    biases = layout.biases(for: checkpoint.configuration)
     let prefix = Self.prefix(checkpoint: checkpoint, layout: layout, patterns: patterns)
     var unused = Set(checkpoint.tensors.keys)
     for pattern in patterns where pattern.role != .outputHead || !configuration.hasTiedHead {

@@ -129,7 +129,10 @@ extension BuiltInLayouts {
           "role": "gate", "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.gate_proj.weight"
         },
-        { "role": "up", "isBias": false, "name": "{prefix}model.layers.{layer}.mlp.up_proj.weight" },
+        {
+          "role": "up", "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.up_proj.weight"
+        },
         {
           "role": "down", "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.down_proj.weight"

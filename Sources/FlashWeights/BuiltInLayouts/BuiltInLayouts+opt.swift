@@ -50,7 +50,10 @@ extension BuiltInLayouts {
       ],
       "prefixes": ["model.", ""],
       "tensors": [
-        { "role": "tokenEmbedding", "isBias": false, "name": "{prefix}decoder.embed_tokens.weight" },
+        {
+          "role": "tokenEmbedding", "isBias": false,
+          "name": "{prefix}decoder.embed_tokens.weight"
+        },
         {
           "role": "positionEmbedding", "isBias": false,
           "name": "{prefix}decoder.embed_positions.weight"
@@ -107,7 +110,10 @@ extension BuiltInLayouts {
         { "role": "up", "isBias": true, "name": "{prefix}decoder.layers.{layer}.fc1.bias" },
         { "role": "down", "isBias": false, "name": "{prefix}decoder.layers.{layer}.fc2.weight" },
         { "role": "down", "isBias": true, "name": "{prefix}decoder.layers.{layer}.fc2.bias" },
-        { "role": "outputNorm", "isBias": false, "name": "{prefix}decoder.final_layer_norm.weight" },
+        {
+          "role": "outputNorm", "isBias": false,
+          "name": "{prefix}decoder.final_layer_norm.weight"
+        },
         { "role": "outputNorm", "isBias": true, "name": "{prefix}decoder.final_layer_norm.bias" },
         { "role": "outputHead", "isBias": false, "name": "lm_head.weight" }
       ],
