@@ -6,8 +6,8 @@ internal import Synchronization
 /// the bundles of neurons.
 ///
 /// A down projection `[model width, neurons]` lies row by row in the checkpoint, so a neuron's
-/// column is scattered over all of it. As many columns as `ConversionMemory.columnByteCount` holds are
-/// read at a time: all of them, in order, for ordinary models; else a block of columns, one piece a
+/// column is scattered over all of it. As many columns as `ConversionMemory.columnByteCount` holds
+/// are read at a time: all of them, in order, for ordinary models; else a block of columns, one piece a
 /// row, with the pieces announced to the kernel ahead so that the reads overlap.
 struct BundleConversion {
   /// Neurons whose columns are gathered together: a cache line of f32 source values.
@@ -123,7 +123,7 @@ struct BundleConversion {
   ) throws(StoreError) -> [Int] {
     let firstStride = neurons.lowerBound / layout.neuronsPerStride
     let strideCount = (neurons.count + layout.neuronsPerStride - 1) / layout.neuronsPerStride
-    let output = Bytes(zeros: strideCount * layout.stride)
+    let output = Bytes(count: strideCount * layout.stride)
     var buffers = RowBuffers(width: layout.width, kernels: conversion.kernels)
     var counts: [Int] = []
     for (part, description) in layout.parts.enumerated() {

@@ -128,7 +128,8 @@ package struct ConversionOptions: Sendable {
 
 /// How much of a checkpoint is held at a time.
 struct ConversionMemory: Sendable {
-  /// Bytes of a slice of rows, as f32, that one thread works on.
+  /// Bytes of a slice of rows, as f32, that one thread works on; less where there are more than
+  /// eight threads.
   var sliceByteCount = 4 << 20
   /// Bytes of down projection held at a time: the whole matrix of ordinary models, so that it is
   /// read in order, and a block of columns of larger ones.

@@ -27,7 +27,9 @@ struct RowConversion {
     pool = WorkerPool(
       threadCount: min(max(1, converter.options.threadCount), Self.maximumThreadCount))
     kernels = Kernels(.best)
-    memory = converter.options.memory
+    var memory = converter.options.memory
+    memory.sliceByteCount = min(memory.sliceByteCount, (32 << 20) / pool.threadCount)
+    self.memory = memory
   }
 
   /// Writes every tensor and layer that is not finished yet, in the order of the files.
@@ -153,26 +155,6 @@ extension SafetensorsType {
     default: nil
     }
   }
-}
-
-/// Memory of one owner, freed with it.
-@safe
-struct Bytes: ~Copyable {
-  let buffer: UnsafeMutableRawBufferPointer
-
-  /// Holds whatever the memory held: every byte must be written before it is read.
-  init(count: Int) {
-    unsafe buffer = .allocate(byteCount: count, alignment: 64)
-  }
-
-  init(zeros count: Int) {
-    self.init(count: count)
-    unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
-  }
-
-  deinit { unsafe buffer.deallocate() }
-
-  @unsafe var start: UnsafeMutableRawPointer { unsafe buffer.baseAddress! }
 }
 
 /// One thread's way from a row of the checkpoint to a row of the store.
