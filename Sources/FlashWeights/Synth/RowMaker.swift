@@ -1,0 +1,144 @@
+internal import FlashKernels
+
+/// Makes synthetic rows in their stored format, one thread's buffers.
+///
+/// Random quantized rows are made as they are stored, without a detour over f32: random quants and
+/// one scale. Everything else is f32 first, then encoded as `convert` does.
+@safe final class RowMaker {
+  private let kernels: Kernels
+  private let encoder: RowEncoder
+  private let basisCount: Int
+  private let basisWidth: Int
+  /// A row of q8_0 and a row of f32, `capacity` values wide.
+  private let blocks: UnsafeMutableRawPointer
+  private let values: UnsafeMutablePointer<Float>
+  private let basisRows: UnsafeMutablePointer<UnsafeRawPointer>
+  private let basisValues: UnsafeMutablePointer<Float>
+
+  /// - Parameters:
+  ///   - basis: vectors of `StateDrift`, at most 512 values wide.
+  ///   - maximumWidth: of all rows that will be made.
+  init(_ kernels: Kernels, basis: [[Float]], maximumWidth: Int) {
+    self.kernels = kernels
+    encoder = RowEncoder(kernels)
+    basisCount = basis.count
+    basisWidth = basis.first?.count ?? 0
+    precondition(basisWidth <= StateDrift.maximumBasisWidth, "a basis is as wide as one group")
+    let capacity = maximumWidth.roundedUp(to: 32)
+    unsafe blocks = .allocate(
+      byteCount: RowFormat.q8_0.byteCount(width: capacity), alignment: 64)
+    unsafe values = .allocate(capacity: capacity)
+    unsafe basisRows = .allocate(capacity: max(1, basisCount))
+    unsafe basisValues = .allocate(capacity: max(1, basisCount * basisWidth))
+    for (index, vector) in basis.enumerated() {
+      let row = unsafe basisValues + index * basisWidth
+      for (column, value) in vector.enumerated() { unsafe row[column] = value }
+      unsafe basisRows[index] = UnsafeRawPointer(row)
+    }
+  }
+
+  deinit {
+    unsafe blocks.deallocate()
+    unsafe values.deallocate()
+    unsafe basisRows.deallocate()
+    unsafe basisValues.deallocate()
+  }
+
+  /// Writes `format.byteCount(width:)` bytes.
+  func make(
+    _ recipe: RowRecipe, _ bits: RandomBits, width: Int, _ format: RowFormat,
+    into row: UnsafeMutableRawPointer
+  ) {
+    switch recipe {
+    case .random(let deviation):
+      guard format.packing == "plain" else {
+        return unsafe fill(row, format, width: width, deviation: deviation, bits)
+      }
+      fillValues(width: width, deviation: deviation, bits)
+    case .constant(let value):
+      unsafe values.update(repeating: value, count: width)
+    case .drift(let coefficients, let noise):
+      guard format.packing == "plain" else {
+        unsafe fill(row, format, width: width, deviation: noise, bits)
+        return unsafe replaceFront(
+          of: row, format, width: width, coefficients, noise: noise, bits.part("front"))
+      }
+      fillValues(width: width, deviation: noise, bits)
+      addBasis(coefficients)
+    }
+    unsafe encoder.encode(values, width: width, format, into: row)
+  }
+
+  /// `values[0..<basisWidth] += Σ coefficients[j] * basis[j]`.
+  private func addBasis(_ coefficients: [Float]) {
+    precondition(coefficients.count == basisCount, "each basis vector has a coefficient")
+    unsafe coefficients.withUnsafeBufferPointer { coefficients in
+      unsafe kernels.accumulate(
+        .f32, width: basisWidth, columns: 0..<basisWidth, scatteredRows: basisRows,
+        rowCount: basisCount, coefficients: coefficients.baseAddress!,
+        coefficientStride: basisCount, tokenCount: 1, accumulators: values,
+        accumulatorStride: basisWidth)
+    }
+  }
+
+  /// Encodes the first `basisWidth` values of a row anew. They are the first group of a `lanes16`
+  /// row: its first scales, and the first pieces behind all scales.
+  private func replaceFront(
+    of row: UnsafeMutableRawPointer, _ format: RowFormat, width: Int, _ coefficients: [Float],
+    noise: Float, _ bits: RandomBits
+  ) {
+    fillValues(width: basisWidth, deviation: noise, bits)
+    addBasis(coefficients)
+    unsafe encoder.encode(values, width: basisWidth, format, into: blocks)
+    let scaleByteCount = 2 * (basisWidth / format.valuesPerBlock)
+    unsafe row.copyMemory(from: blocks, byteCount: scaleByteCount)
+    unsafe (row + 2 * (width / format.valuesPerBlock)).copyMemory(
+      from: blocks + scaleByteCount,
+      byteCount: format.byteCount(width: basisWidth) - scaleByteCount)
+  }
+
+  /// Fills `values` with noise: a random q8_0 row, decoded.
+  private func fillValues(width: Int, deviation: Float, _ bits: RandomBits) {
+    guard deviation != 0 else { return unsafe values.update(repeating: 0, count: width) }
+    let padded = width.roundedUp(to: 32)
+    unsafe fill(blocks, .q8_0, width: padded, deviation: deviation, bits)
+    unsafe kernels.decodeRow(.q8_0, width: padded, row: blocks, into: values)
+  }
+
+  /// Random quants under one scale whose sign changes from block to block, because the quants of
+  /// q4_0 reach from -8 to 7 and their mean, if it were the same in all rows, would add up over the
+  /// layers.
+  private func fill(
+    _ row: UnsafeMutableRawPointer, _ format: RowFormat, width: Int, deviation: Float,
+    _ bits: RandomBits
+  ) {
+    var bits = bits
+    let blockCount = width / format.valuesPerBlock
+    // The root of the mean square of -8...7, and of -127...127 with -127 twice.
+    let scale = Float16(deviation / (format == .q4_0 ? 4.6368 : 73.68)).bitPattern
+    for first in stride(from: 0, to: blockCount, by: 64) {
+      let signs = bits.next()
+      for block in first..<min(first + 64, blockCount) {
+        let sign = UInt16(truncatingIfNeeded: signs >> UInt64(block - first) & 1) << 15
+        unsafe row.storeBytes(of: scale | sign, toByteOffset: 2 * block, as: UInt16.self)
+      }
+    }
+    // A byte of 0 would be -128 in q8_0, which the encoder never writes: it becomes 1.
+    let lowest: UInt64 = format == .q8_0 ? 0x0101_0101_0101_0101 : 0
+    var place = 2 * blockCount
+    let end = blockCount * format.bytesPerBlock
+    while place + 8 <= end {
+      let word = bits.next()
+      unsafe row.storeBytes(
+        of: word | Self.isZero(word) & lowest, toByteOffset: place, as: UInt64.self)
+      place += 8
+    }
+  }
+
+  /// 1 in the lowest bit of each byte that is zero; the other bits are of no use.
+  @inline(__always)
+  private static func isZero(_ word: UInt64) -> UInt64 {
+    let low: UInt64 = 0x7F7F_7F7F_7F7F_7F7F
+    return ~(((word & low) &+ low) | word) >> 7
+  }
+}

@@ -1,0 +1,9 @@
+/// What a synthetic row is.
+enum RowRecipe {
+  /// Independent values, uniform, of mean 0.
+  case random(deviation: Float)
+  /// `Σ coefficients[j] * basis[j]` (`StateDrift.basis`) and independent noise of this deviation.
+  case drift(coefficients: [Float], noise: Float)
+  /// One value everywhere.
+  case constant(Float)
+}
