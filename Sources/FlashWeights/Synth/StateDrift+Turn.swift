@@ -1,7 +1,7 @@
 internal import Glibc
 
-/// The neurons that turn a state one stride along the curve: a linear map of few dimensions, made of
-/// ReLU neurons. They fire for every token.
+/// The neurons that turn a state one stride along the curve: a linear map of few dimensions, made
+/// of ReLU neurons. Behind a gate they fire for every token.
 extension StateDrift {
   /// How many neurons it takes: one for each dimension behind a gate that is always open, two (one
   /// for each sign) where there is no gate.

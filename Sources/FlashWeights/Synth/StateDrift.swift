@@ -14,8 +14,8 @@ struct StateDrift: Sendable {
   static let common: Float = 0.71
   static let moving: Float = 0.70
   static let tokenNoise: Float = 0.06
-  /// A gate's answer to any direction, by its noise, where its low-rank part's answer to a direction
-  /// of the curve is 1.
+  /// A gate's answer to any direction, by its noise, where its low-rank part's answer to a
+  /// direction of the curve is 1.
   static let gateNoise: Float = 0.5
   /// Tokens that greedy decoding goes along the curve at a time. Noise may make it one more or
   /// less; a stride of one would then stand still.

@@ -1,13 +1,14 @@
 internal import FlashKernels
 
-/// Every row of a synthetic model, by its place: random weights of sizes that keep states and logits
-/// sane over any number of layers, and for a wanted activity the drifting parts of `StateDrift`.
+/// Every row of a synthetic model, by its place: random weights of sizes that keep states and
+/// logits sane over any number of layers, and for a wanted activity the drifting parts of
+/// `StateDrift`.
 struct SyntheticModel: Sendable {
   let configuration: ModelConfiguration
   let drift: StateDrift?
   private let seed: RandomBits
 
-  /// - Parameter activity: the fraction of neurons that should fire, in 0..<1; nil for random gates.
+  /// - Parameter activity: the fraction of neurons that should fire; nil for random gates.
   init(_ configuration: ModelConfiguration, activity: Double?, seed: UInt64) {
     self.configuration = configuration
     self.seed = RandomBits(seed: seed)
