@@ -1,3 +1,5 @@
+internal import FlashKernels
+
 /// Reads values of a `config.json` as a layout says; every complaint names the keys and what was
 /// found.
 struct ConfigurationReader {

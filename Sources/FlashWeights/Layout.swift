@@ -1,3 +1,4 @@
+package import FlashKernels
 internal import FoundationEssentials
 
 /// How a model family spells its configuration and its tensors (`layouts/NAME.json`).

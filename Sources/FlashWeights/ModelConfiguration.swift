@@ -1,3 +1,5 @@
+package import FlashKernels
+
 /// What a decoder must know about a model beside its weights; every per-layer number is an array.
 ///
 /// `convert` derives it from the checkpoint's `config.json` through a layout; the store's manifest
@@ -78,10 +80,7 @@ package struct Normalization: Codable, Equatable, Sendable {
   }
 }
 
-/// The feed-forward part's nonlinearity.
-package enum Activation: String, Codable, Sendable {
-  case relu, silu
-
+extension Activation {
   /// Whether a neuron with a negative pre-activation contributes exactly zero, so that it need not
   /// be read.
   package var isSparse: Bool { self == .relu }
