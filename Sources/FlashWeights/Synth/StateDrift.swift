@@ -11,18 +11,20 @@ internal import Glibc
 /// neurons fire is left to the arithmetic.
 struct StateDrift: Sendable {
   /// Part of a state along `u`, and along the curve; their squares, and the noise's, make 1.
-  static let common: Float = 0.71
-  static let moving: Float = 0.70
-  static let tokenNoise: Float = 0.06
+  static let common: Float = 0.5
+  static let moving: Float = 0.8655
+  static let tokenNoise: Float = 0.03
   /// A gate's answer to any direction, by its noise, where its low-rank part's answer to a
   /// direction of the curve is 1.
   static let gateNoise: Float = 0.5
-  /// Tokens that greedy decoding goes along the curve at a time. Noise may make it one more or
-  /// less; a stride of one would then stand still.
+  /// How much gates differ in their answer to `u`, which makes some neurons hot for every token.
+  static let gateHeat: Float = 1.5
+  /// Tokens that greedy decoding goes along the curve at a time. Noise makes it a few more or
+  /// less; with a stride of one it would stand still.
   static let stride = 4
   /// Radians per stride of the slowest plane and the quickest.
   static let slowest = 0.02
-  static let quickest = 0.7
+  static let quickest = 0.93
 
   /// The drift lives in the first columns of the state only, one group of blocks of a quantized row
   /// (`RowFormat.packing`), so that random quants serve for the rest of a row: at width 4096 that
@@ -119,12 +121,13 @@ struct StateDrift: Sendable {
   /// A gate row: its product with a normed state has variance 1 over the neurons of a layer.
   func gate(_ bits: RandomBits) -> RowRecipe {
     var bits = bits
-    let (moving, noise) = (Self.moving, Self.gateNoise)
-    let deviation = (moving * moving + noise * noise).squareRoot()
+    let heat = Self.gateHeat * Self.common
+    let deviation =
+      (Self.moving * Self.moving + Self.gateNoise * Self.gateNoise + heat * heat).squareRoot()
     let scale = 1 / (Float(width).squareRoot() * deviation)
-    let offset = -Float(threshold) * deviation / Self.common
+    let offset = -Float(threshold) * deviation / Self.common + Self.gateHeat * bits.normal()
     return .drift(
       coefficients: [offset * scale] + (1..<basis.count).map { _ in bits.normal() * scale },
-      noise: noise * scale)
+      noise: Self.gateNoise * scale)
   }
 }
