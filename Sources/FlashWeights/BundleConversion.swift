@@ -7,8 +7,8 @@ internal import Synchronization
 ///
 /// A down projection `[model width, neurons]` lies row by row in the checkpoint, so a neuron's
 /// column is scattered over all of it. As many columns as `ConversionMemory.columnByteCount` holds
-/// are read at a time: all of them, in order, for ordinary models; else a block of columns, one piece a
-/// row, with the pieces announced to the kernel ahead so that the reads overlap.
+/// are read at a time: all of them, in order, for ordinary models; else a block of columns, one
+/// piece a row, with the pieces announced to the kernel ahead so that the reads overlap.
 struct BundleConversion {
   /// Neurons whose columns are gathered together: a cache line of f32 source values.
   private static let tileNeuronCount = 16

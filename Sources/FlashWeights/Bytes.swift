@@ -1,4 +1,4 @@
-internal import Glibc
+internal import FlashIO
 
 /// Memory of one owner, zero at first, given back to the kernel with it.
 ///
@@ -7,16 +7,17 @@ internal import Glibc
 @safe
 struct Bytes: ~Copyable {
   let buffer: UnsafeMutableRawBufferPointer
+  private let arena: DirectArena
 
   /// Traps where the kernel has no memory left.
   init(count: Int) {
-    let pages = unsafe mmap(
-      nil, max(count, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-    precondition(unsafe pages != MAP_FAILED, "no memory for \(count) bytes")
-    unsafe buffer = UnsafeMutableRawBufferPointer(start: pages, count: count)
+    do throws(ArenaFailure) {
+      arena = try DirectArena(byteCount: max(count, 1), hugePages: false)
+    } catch {
+      preconditionFailure(error.description)
+    }
+    unsafe buffer = UnsafeMutableRawBufferPointer(start: arena.base, count: count)
   }
 
-  deinit { unsafe munmap(buffer.baseAddress!, max(buffer.count, 1)) }
-
-  @unsafe var start: UnsafeMutableRawPointer { unsafe buffer.baseAddress! }
+  @unsafe var start: UnsafeMutableRawPointer { unsafe arena.base }
 }

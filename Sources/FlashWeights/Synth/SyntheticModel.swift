@@ -25,7 +25,7 @@ struct SyntheticModel: Sendable {
   /// A row of a tensor, or of a part of a neuron's bundle (`row` is then the neuron).
   func recipe(_ role: TensorRole, isBias: Bool, layer: Int?, row: Int) -> RowRecipe {
     let root = Float(configuration.width).squareRoot()
-    if isBias { return .random(deviation: 0.02) }
+    if isBias { return .random(deviation: role == .outputNorm ? 0.02 * outputScale : 0.02) }
     switch role {
     case .attentionNorm, .feedForwardNorm: return .constant(1)
     case .outputNorm: return .constant(outputScale)
