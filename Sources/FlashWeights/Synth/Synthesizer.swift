@@ -1,6 +1,5 @@
 internal import Crypto
 package import FlashKernels
-internal import Synchronization
 
 /// Writes a store of a real shape with random weights: what `synth` does, without its words on the
 /// terminal. The same shape, type, activity and seed give the same bytes, whatever the threads (but
