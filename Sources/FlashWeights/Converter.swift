@@ -3,7 +3,8 @@ internal import Crypto
 /// Turns a checkpoint into a store: what `convert` does, without its words on the terminal.
 ///
 /// Making a converter reads headers only and settles everything that can be settled before the
-/// work: the layout, the configuration, every tensor's source and shape, and the disk need.
+/// work: the target, the layout, the configuration, every tensor's source and shape, and the disk
+/// need.
 package struct Converter: Sendable {
   package let checkpoint: Checkpoint
   package let target: String
@@ -16,6 +17,7 @@ package struct Converter: Sendable {
 
   /// Throws a `StoreError` whose category is the exit code.
   package init(source: String, target: String, options: ConversionOptions) throws(StoreError) {
+    try StoreTarget(target).requireFree(overwrite: options.overwrite)
     let checkpoint = try Checkpoint(folder: source)
     let layout: Layout
     if let given = options.layout {

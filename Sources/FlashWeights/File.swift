@@ -13,9 +13,10 @@ struct File: ~Copyable, Sendable {
 
   deinit { _ = close(descriptor) }
 
-  /// Opens a regular file for reading. Throws `noSuchFile` where there is none.
+  /// Opens a regular file for reading. Throws `noSuchFile` where there is none, `notACheckpoint`
+  /// for anything else that has the name; never waits, as a plain open of a FIFO would.
   static func reading(_ path: String) throws(StoreError) -> File {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { throw failure("cannot be opened", path) }
     let file = File(path: path, descriptor: descriptor)
     guard try file.status().st_mode & S_IFMT == S_IFREG else {

@@ -23,10 +23,12 @@ enum Folder {
     return unsafe lstat(path, &status) == 0
   }
 
-  /// The path itself, or where it leads if it is a symbolic link that leads somewhere.
-  static func resolved(_ path: String) throws(StoreError) -> String {
+  /// The path itself where nothing is there, otherwise where it leads through all symbolic links;
+  /// nil for a link that leads nowhere.
+  static func resolved(_ path: String) throws(StoreError) -> String? {
     guard exists(path) else { return path }
     guard let resolved = unsafe realpath(path, nil) else {
+      if errno == ENOENT { return nil }
       throw File.failure("cannot be resolved", path)
     }
     defer { unsafe free(resolved) }

@@ -25,13 +25,13 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     // Stores.
     case manifest, futureVersion, storeFileLength, damagedExtent, damagedFile
     // The world around them.
-    case noSuchFile, targetExists, targetBusy, diskSpace, inputOutput, interrupted
+    case noSuchFile, unusableTarget, targetExists, targetBusy, diskSpace, inputOutput, interrupted
 
     package var category: Category {
       switch self {
       case .noSuchFile, .missingShard, .notACheckpoint: .noInput
       case .plannedFormat: .planned
-      case .targetExists, .targetBusy: .usage
+      case .unusableTarget, .targetExists, .targetBusy: .usage
       case .diskSpace, .inputOutput: .inputOutput
       case .interrupted: .interrupted
       default: .badData

@@ -31,9 +31,7 @@ struct FinishedItem: Codable, Sendable {
 
 /// The hidden folder `.NAME.partial` beside a store's target, held by a lock while it is in use.
 final class StoreWorkplace: Sendable {
-  private let target: String
-  private let parent: String
-  let path: String
+  private let target: StoreTarget
   private let overwrite: Bool
   private let lock: File
   private let fault: StoreFault?
@@ -41,30 +39,14 @@ final class StoreWorkplace: Sendable {
   private let journalEnd = Mutex(0)
 
   init(target: String, overwrite: Bool, fault: StoreFault?) throws(StoreError) {
-    let target = try Folder.resolved(target)
-    let (parent, name) = Folder.split(target)
-    self.target = target
-    self.parent = parent
+    self.target = try StoreTarget(target)
     self.overwrite = overwrite
     self.fault = fault
-    path = "\(parent)/.\(name).partial"
-    try Self.checkTarget(target, overwrite: overwrite)
-    lock = try Self.take(path)
+    try self.target.requireFree(overwrite: overwrite)
+    lock = try Self.take(self.target.partialPath)
   }
 
-  private static func checkTarget(_ target: String, overwrite: Bool) throws(StoreError) {
-    guard Folder.exists(target) else { return }
-    guard overwrite else {
-      throw StoreError(
-        .targetExists, "is there already; --overwrite replaces it once the new store is whole",
-        file: target)
-    }
-    guard Folder.exists(target + "/" + StoreFile.manifest) else {
-      throw StoreError(
-        .targetExists, "is no store and is not overwritten", file: target,
-        expected: "a folder with \(StoreFile.manifest)")
-    }
-  }
+  var path: String { target.partialPath }
 
   /// Makes and locks the folder. Another process may remove it between the two: then again.
   private static func take(_ path: String) throws(StoreError) -> File {
@@ -153,10 +135,10 @@ final class StoreWorkplace: Sendable {
       present += Int(try File.reading(path + "/" + name).status().st_blocks) * 512
     }
     let needed = max(0, plan.byteCount + Self.reserveByteCount - present)
-    let free = try Folder.freeByteCount(parent)
+    let free = try Folder.freeByteCount(target.parent)
     guard needed <= free else {
       throw StoreError(
-        .diskSpace, "the disk has too little room for the store", file: target,
+        .diskSpace, "the disk has too little room for the store", file: target.path,
         expected: "\(needed) bytes free", found: "\(free)")
     }
   }
@@ -200,21 +182,21 @@ final class StoreWorkplace: Sendable {
     try step("remove the journal")
     try Folder.removeFile(path + "/" + StoreFile.journal)
     try lock.synchronize()
-    try Self.checkTarget(target, overwrite: overwrite)
-    let parentFolder = try File.folder(parent)
-    if Folder.exists(target) {
-      let old = try File.folder(target)
+    try target.requireFree(overwrite: overwrite)
+    let parentFolder = try File.folder(target.parent)
+    if Folder.exists(target.path) {
+      let old = try File.folder(target.path)
       guard try old.tryLock() else {
-        throw StoreError(.targetBusy, "another process uses the old store", file: target)
+        throw StoreError(.targetBusy, "another process uses the old store", file: target.path)
       }
       try step("exchange")
-      try Folder.exchange(path, target)
+      try Folder.exchange(path, target.path)
       try parentFolder.synchronize()
       try step("remove the old store")
       try Folder.remove(path)
     } else {
       try step("rename")
-      try Folder.rename(path, target)
+      try Folder.rename(path, target.path)
     }
     try parentFolder.synchronize()
   }
