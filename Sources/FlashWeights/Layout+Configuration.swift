@@ -100,11 +100,20 @@ extension Layout {
       return .learned(offset: decoder.positions.learned?.offset ?? 0)
     }
     let part = try reader.number(rotary.rotatedPart)
-    let dimension = Int(Double(headDimension) * part)
     guard part > 0, part <= 1 else {
       throw StoreError(
         .configuration, "the rotated part of a head is out of bounds", file: reader.file,
         expected: "more than 0, at most 1", found: "\(part)")
+    }
+    // Decimal parts are not exact: 0.29 of 100 is 28.999…
+    let exact = Double(headDimension) * part
+    let dimension = Int(exact.rounded())
+    guard abs(exact - Double(dimension)) <= 1e-6, dimension > 0, dimension % 2 == 0 else {
+      throw StoreError(
+        .configuration,
+        "the rotated part of a head (\(rotary.rotatedPart.keys.joined(separator: " or "))) must be "
+          + "a whole, even number of dimensions", file: reader.file,
+        found: "\(part) of \(headDimension), \(exact)")
     }
     return .rotary(
       RotaryConfiguration(

@@ -149,7 +149,20 @@ package struct Layout: Codable, Equatable, Sendable {
     if let (key, offset) = DuplicateKeys.first(in: text) {
       throw StoreError(.layout, "holds the key \"\(key)\" twice", file: file, offset: offset)
     }
+    try refuseUnknownKeys(in: text, file: file)
     try check(file: file)
+  }
+
+  private func refuseUnknownKeys(in text: [UInt8], file: String) throws(StoreError) {
+    func value(_ text: [UInt8]) throws(StoreError) -> JSONValue {
+      try JSONText.decode(JSONValue.self, from: text, kind: .layout, file: file)
+    }
+    if let (key, place) = UnknownKeys.first(
+      in: try value(text), butNotIn: try value(JSONText.encode(self)))
+    {
+      throw StoreError(
+        .layout, "unknown key \"\(key)\" at \(place.isEmpty ? "the top" : place)", file: file)
+    }
   }
 
   /// Whether the layout makes sense in itself.

@@ -144,6 +144,25 @@ struct LayoutTests {
     #expect(error?.file == "config.json")
   }
 
+  @Test(arguments: [(0.5, 16, 8), (0.4, 80, 32), (0.58, 100, 58), (0.3333333333, 6, 2)])
+  func rotatedPartIsRounded(part: Double, headDimension: Int, dimension: Int) throws {
+    let json = llama([
+      "partial_rotary_factor": .number(part), "head_dim": .integer(headDimension),
+    ])
+    #expect(try rotary(json)?.dimension == dimension)
+  }
+
+  @Test(arguments: [(0.3, 16), (0.3125, 16), (0.001, 16), (0.29, 100), (0.300001, 80)])
+  func rotatedPartMustBeWholeAndEven(part: Double, headDimension: Int) throws {
+    let json = llama([
+      "partial_rotary_factor": .number(part), "head_dim": .integer(headDimension),
+    ])
+    let error = #expect(throws: StoreError.self) { try read(json) }
+    #expect(error?.category == .badData)
+    #expect(error?.description.contains("whole, even number of dimensions") == true)
+    #expect(error?.found?.contains("\(part) of \(headDimension)") == true)
+  }
+
   @Test func slidingWindowThatIsOffIsAccepted() throws {
     let json = llama(["sliding_window": .integer(4096), "use_sliding_window": .bool(false)])
     #expect(try read(json).layers.count == 3)
@@ -187,8 +206,14 @@ struct LayoutTests {
       ("\"prefixes\": [\"\"]", "\"prefixes\": []", "prefixes"),
       ("\"name\": \"llama\"", "\"name\": \"llama\", \"name\": \"x\"", "twice"),
     ]
+    let unknown = [
+      ("\"isGated\": true,", "\"isGated\": true, \"isGatd\": 1,", "key \"isGatd\" at decoder"),
+      ("\"isBias\": true,", "\"isBias\": true, \"whne\": {},", "key \"whne\" at tensors["),
+      ("\"name\": \"llama\"", "\"name\": \"llama\", \"nme\": \"x\"", "key \"nme\" at the top"),
+      ("\"base\": {", "\"base\": { \"absnt\": 1,", "\"absnt\" at decoder.positions.rotary.base"),
+    ]
     let folder = ScratchFolder()
-    for (text, replacement, word) in broken {
+    for (text, replacement, word) in broken + unknown {
       #expect(good.contains(text))
       let range = good.range(of: text)!
       try good.replacingCharacters(in: range, with: replacement)
