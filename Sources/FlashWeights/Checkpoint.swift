@@ -140,6 +140,16 @@ package struct Checkpoint: Sendable {
       .filter { Folder.exists(folder + "/" + $0) }
   }
 
+  /// The bytes of a companion. Throws `companion` where a JSON file holds no JSON object.
+  func companion(_ name: String) throws(StoreError) -> [UInt8] {
+    let path = folder + "/" + name
+    let bytes = try Self.smallFile(path)
+    if name.hasSuffix(".json") {
+      _ = try JSONText.decode(JSONObject.self, from: bytes, kind: .companion, file: path)
+    }
+    return bytes
+  }
+
   /// SHA-256 over the configuration and the headers, hexadecimal.
   package var digest: String {
     var hash = SHA256()

@@ -31,6 +31,7 @@ package struct Converter: Sendable {
     map = try TensorMap(checkpoint: checkpoint, layout: layout, configuration: configuration)
     plan = StorePlan(
       configuration: configuration, formats: options.formats, biases: map.biases)
+    for name in checkpoint.companionNames { _ = try checkpoint.companion(name) }
     var notes = map.notes
     let unknown = layout.unknownKeys(of: checkpoint.configuration)
     if !unknown.isEmpty {
@@ -71,11 +72,7 @@ package struct Converter: Sendable {
     do {
       try RowConversion(self, writer).run(progress: progress)
       for name in checkpoint.companionNames {
-        let path = checkpoint.folder + "/" + name
-        let file = try File.reading(path)
-        let bytes = try file.bytes(at: 0, byteCount: try file.byteCount())
-        try FileKind.refuseOthers(start: Array(bytes.prefix(40)), file: path)
-        try writer.addCompanion(name, bytes: bytes)
+        try writer.addCompanion(name, bytes: try checkpoint.companion(name))
       }
       return try writer.finish(
         StoreOrigin(

@@ -111,6 +111,13 @@ package enum JSONValue: Codable, Equatable, Sendable, CustomStringConvertible {
   }
 }
 
+/// Any JSON object, whose members are parsed and not kept.
+struct JSONObject: Decodable {
+  private enum NoKeys: CodingKey {}
+
+  init(from decoder: any Decoder) throws { _ = try decoder.container(keyedBy: NoKeys.self) }
+}
+
 /// JSON text in and out, with the errors of this module.
 enum JSONText {
   /// Decodes UTF-8 JSON. Throws `kind` with the decoder's own words for the place.

@@ -21,7 +21,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     // Checkpoints as a whole.
     case pointerFile, unsafeShardName, missingShard, shardIndex, pickledWeights, notACheckpoint
     case plannedFormat, configuration, unsupportedModel, layout
-    case missingTensor, unexpectedTensor, tensorShape, tiedHead
+    case missingTensor, unexpectedTensor, tensorShape, tiedHead, companion
     // Stores.
     case manifest, futureVersion, storeFileLength, damagedExtent, damagedFile
     // The world around them.

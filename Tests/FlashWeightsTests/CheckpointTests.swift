@@ -243,6 +243,20 @@ struct CheckpointTests {
     #expect(notes.contains { $0.contains("no tokenizer.json") })
   }
 
+  @Test(arguments: ["{\"version\": \"1.0\"", "[]", "", "\"text\"", "{} {}", "\u{0}"])
+  func companionThatIsNoJSONObjectIsRefused(text: String) throws {
+    try writeModel()
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+      let path = folder / "model/\(name)"
+      try text.write(toFile: path, atomically: false, encoding: .utf8)
+      let error = try refusal()
+      #expect(error.kind == .companion && error.category == .badData)
+      #expect(error.file == path)
+      try "{\"a\": [1]}".write(toFile: path, atomically: false, encoding: .utf8)
+    }
+    #expect(try convert().companions.count == 2)
+  }
+
   @Test func rowsThatDoNotFillBlocksStayF16() throws {
     try writeModel(.llama) {
       $0.configuration.width = 24
