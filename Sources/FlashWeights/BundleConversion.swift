@@ -38,7 +38,7 @@ struct BundleConversion {
 
   /// Writes the layer and finishes it. `advance` gets the bytes of the checkpoint read.
   func run(advance: (Int) -> Void) throws(StoreError) {
-    let nonFinite = Mutex(Array(repeating: 0, count: layout.parts.count))
+    let faults = Mutex(Array(repeating: ValueFaults(), count: layout.parts.count))
     let perStride = layout.neuronsPerStride
     for first in stride(from: 0, to: layout.neuronCount, by: columnsPerBlock) {
       let neurons = first..<min(first + columnsPerBlock, layout.neuronCount)
@@ -50,8 +50,8 @@ struct BundleConversion {
         let slice =
           first + strides.lowerBound
           * perStride..<min(first + strides.upperBound * perStride, neurons.upperBound)
-        let counts = try convert(slice, columns: columns, of: neurons)
-        nonFinite.withLock { for part in counts.indices { $0[part] += counts[part] } }
+        let found = try convert(slice, columns: columns, of: neurons)
+        faults.withLock { for part in found.indices { $0[part] += found[part] } }
       } progress: { strides in
         let done = min(left, strides * perStride)
         left -= done
@@ -59,8 +59,8 @@ struct BundleConversion {
       }
     }
     var notes: [String] = []
-    for (part, count) in nonFinite.withLock({ $0 }).enumerated() {
-      notes += source(layout.parts[part].role).note(nonFiniteCount: count)
+    for (part, faults) in zip(layout.parts, faults.withLock { $0 }) {
+      notes += source(part.role).notes(faults, storedAs: part.format)
     }
     try conversion.writer.finish(layer: layer, notes: notes)
   }
@@ -117,17 +117,17 @@ struct BundleConversion {
   }
 
   /// Encodes and writes the strides of some neurons; `columns` holds down's columns of `held`.
-  /// Returns the NaN and infinite values of each part.
+  /// Returns the faults of each part's values.
   private func convert(
     _ neurons: Range<Int>, columns: borrowing Bytes, of held: Range<Int>
-  ) throws(StoreError) -> [Int] {
+  ) throws(StoreError) -> [ValueFaults] {
     let firstStride = neurons.lowerBound / layout.neuronsPerStride
     let strideCount = (neurons.count + layout.neuronsPerStride - 1) / layout.neuronsPerStride
     let output = Bytes(count: strideCount * layout.stride)
     var buffers = RowBuffers(width: layout.width, kernels: conversion.kernels)
-    var counts: [Int] = []
+    var faults: [ValueFaults] = []
     for (part, description) in layout.parts.enumerated() {
-      let before = buffers.nonFiniteCount
+      buffers.faults = ValueFaults()
       let source = source(description.role)
       if description.role == .down {
         encodeColumns(neurons, part: part, columns, of: held, &buffers, into: output)
@@ -139,11 +139,11 @@ struct BundleConversion {
             to: description.format, into: output.start + place(ofPart: part, neuron: neuron))
         }
       }
-      counts.append(buffers.nonFiniteCount - before)
+      faults.append(buffers.faults)
     }
     try unsafe conversion.writer.write(
       layer: layer, firstStride: firstStride, strides: UnsafeRawBufferPointer(output.buffer))
-    return counts
+    return faults
   }
 
   /// Bytes from the first stride of a slice to a part of its neuron.

@@ -68,7 +68,7 @@ struct RowConversion {
   ) throws(StoreError) {
     let tensor = plan.tensors[index]
     let rowsPerSlice = max(1, memory.sliceByteCount / (4 * tensor.width))
-    let nonFinite = Atomic(0)
+    let faults = Mutex(ValueFaults())
     try inParallel(count: tensor.rows, sliceCount: rowsPerSlice) { rows throws(StoreError) in
       var buffers = RowBuffers(width: tensor.width, kernels: kernels)
       let input = try source.rows(rows, width: tensor.width)
@@ -78,14 +78,14 @@ struct RowConversion {
           input.start + row * source.rowByteCount(tensor.width), source.format, to: tensor.format,
           into: output.start + row * tensor.rowByteCount)
       }
-      nonFinite.add(buffers.nonFiniteCount, ordering: .relaxed)
+      faults.withLock { $0 += buffers.faults }
       try unsafe writer.write(
         tensor: index, firstRow: rows.lowerBound, rows: UnsafeRawBufferPointer(output.buffer))
     } progress: { rows in
       advance(rows * source.rowByteCount(tensor.width))
     }
-    let count = nonFinite.load(ordering: .relaxed)
-    try writer.finish(tensor: index, notes: source.note(nonFiniteCount: count))
+    try writer.finish(
+      tensor: index, notes: source.notes(faults.withLock { $0 }, storedAs: tensor.format))
   }
 
   /// Runs `body` on slices of 0..<count on all threads; the first error stops the rest. `progress`
@@ -139,9 +139,18 @@ struct RowSource: Sendable {
     return bytes
   }
 
-  /// The remark on NaN and infinite values, where there are some.
-  func note(nonFiniteCount count: Int) -> [String] {
-    count == 0 ? [] : ["\(tensor.name) holds \(count) NaN or infinite values (\(file.path))"]
+  /// Remarks on values that are no finite numbers, or are none in the store's format.
+  func notes(_ faults: ValueFaults, storedAs format: RowFormat) -> [String] {
+    var notes: [String] = []
+    if faults.nonFinite > 0 {
+      notes.append("\(tensor.name) holds \(faults.nonFinite) NaN or infinite values (\(file.path))")
+    }
+    if faults.overflowed > 0 {
+      notes.append(
+        "\(tensor.name) is too large for \(format): \(faults.overflowed) finite values became "
+          + "NaN, infinite or zero (\(file.path))")
+    }
+    return notes
   }
 }
 
@@ -154,32 +163,5 @@ extension SafetensorsType {
     case .bf16: .bf16
     default: nil
     }
-  }
-}
-
-/// One thread's way from a row of the checkpoint to a row of the store.
-struct RowBuffers: ~Copyable {
-  let width: Int
-  private let kernels: Kernels
-  private let encoder: RowEncoder
-  private let values: Bytes
-  /// NaN and infinite values met so far.
-  var nonFiniteCount = 0
-
-  init(width: Int, kernels: Kernels) {
-    self.width = width
-    self.kernels = kernels
-    encoder = RowEncoder(kernels)
-    values = Bytes(count: 4 * width)
-  }
-
-  mutating func encode(
-    _ source: UnsafeRawPointer, _ sourceFormat: RowFormat, to format: RowFormat,
-    into row: UnsafeMutableRawPointer
-  ) {
-    let floats = unsafe values.start.assumingMemoryBound(to: Float.self)
-    unsafe kernels.decodeRow(sourceFormat, width: width, row: source, into: floats)
-    nonFiniteCount += unsafe kernels.nonFiniteCount(floats, count: width)
-    unsafe encoder.encode(floats, width: width, format, into: row)
   }
 }

@@ -168,35 +168,6 @@ struct CheckpointTests {
     #expect(try convert().modelDigest == digest)
   }
 
-  @Test func nanAndInfinityAreConvertedAndNamed() throws {
-    try writeModel()
-    let url = URL(filePath: folder / "model/model.safetensors")
-    let header = try SafetensorsFile(path: url.path(percentEncoded: false)).header
-    var file = try Data(contentsOf: url)
-    for (name, index, bits) in [
-      ("model.layers.1.mlp.down_proj.weight", 50, Float.nan.bitPattern),
-      ("model.layers.1.mlp.down_proj.weight", 7, Float.infinity.bitPattern),
-      ("model.embed_tokens.weight", 0, Float.nan.bitPattern),
-    ] {
-      let tensor = try #require(header.tensors.first { $0.name == name })
-      let start = tensor.extent.offset + 4 * index
-      file.replaceSubrange(
-        start..<start + 4, with: (0..<4).map { UInt8(truncatingIfNeeded: bits >> (8 * $0)) })
-    }
-    try file.write(to: url)
-    for format in RowFormat.allCases {
-      let notes = try convert(
-        ConversionOptions(formats: StoreFormats(format), overwrite: true)
-      ).notes
-      #expect(
-        notes.contains {
-          $0.contains("model.layers.1.mlp.down_proj.weight holds 2 NaN or infinite values")
-        })
-      #expect(notes.contains { $0.contains("model.embed_tokens.weight holds 1 NaN") })
-      #expect(try WeightStore.open(folder / "out.flash").verify() == [])
-    }
-  }
-
   @Test func elementTypesOtherThanFloatsAreRefused() throws {
     try writeModel()
     let url = URL(filePath: folder / "model/model.safetensors")
