@@ -23,7 +23,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case plannedFormat, configuration, unsupportedModel, layout
     case missingTensor, unexpectedTensor, tensorShape, tiedHead, companion
     // Stores.
-    case manifest, futureVersion, storeFileLength, damagedExtent, damagedFile
+    case manifest, futureVersion, missingFile, storeFileLength, damagedExtent, damagedFile
     // The world around them.
     case noSuchFile, unusableTarget, targetExists, targetBusy, diskSpace, inputOutput, interrupted
 

@@ -4,7 +4,8 @@ internal import FlashIO
 /// Reading every byte of a store and naming what is damaged.
 extension WeightStore {
   /// All damage, in the order of the files: each error names the file, the offset and the tensor or
-  /// layer. Empty for a store that is whole.
+  /// layer. Empty for a store that is whole. Of a file that is cut, every extent that is not all
+  /// there is named.
   ///
   /// `progress` gets the bytes read so far and the bytes of all. Cost: one read of the store.
   package func verify(progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) -> [StoreError] {
@@ -19,19 +20,23 @@ extension WeightStore {
       progress(done, total)
     }
     collect { () throws(StoreError) in
-      let dense = try File.reading(densePath)
+      let dense = try listedFile(densePath)
+      collect { () throws(StoreError) in try checkLength(dense, manifest.denseByteCount) }
       collect { () throws(StoreError) in try verifyHeader(dense) }
       for tensor in manifest.tensors {
         collect { () throws(StoreError) in
+          try requireExtent(tensor.extent, tensor.name, in: dense)
           let result = try StoreCheck.checksum(tensor, in: dense, progress: advance)
           try verify(result, tensor.name, tensor.extent, tensor.checksum, densePath)
         }
       }
     }
     collect { () throws(StoreError) in
-      let file = try File.reading(bundlesPath)
+      let file = try listedFile(bundlesPath)
+      collect { () throws(StoreError) in try checkLength(file, manifest.bundlesByteCount) }
       for (layer, bundle) in manifest.bundles.enumerated() {
         collect { () throws(StoreError) in
+          try requireExtent(bundle.extent, "layers.\(layer).bundles", in: file)
           let result = try StoreCheck.checksum(bundle, in: file, progress: advance)
           try verify(
             result, "layers.\(layer).bundles", bundle.extent, bundle.checksum, bundlesPath)
@@ -61,6 +66,19 @@ extension WeightStore {
     }
   }
 
+  /// The extent and the padding after it must be inside the file.
+  private func requireExtent(
+    _ extent: FileExtent, _ name: String, in file: borrowing File
+  ) throws(StoreError) {
+    let byteCount = try file.byteCount()
+    guard extent.end.roundedUp(to: StorePlan.alignment) <= byteCount else {
+      throw StoreError(
+        .damagedExtent, "is not all in the file, which is cut short", file: file.path,
+        offset: extent.offset, tensor: name, expected: "\(extent.byteCount) bytes from here",
+        found: "\(max(0, byteCount - extent.offset))")
+    }
+  }
+
   /// The header of `dense.safetensors` must be the one this manifest's tensors give, byte by byte.
   private func verifyHeader(_ dense: borrowing File) throws(StoreError) {
     let start = manifest.tensors.map(\.extent.offset).min() ?? 0
@@ -70,7 +88,7 @@ extension WeightStore {
         tensor.extent.offset -= start
         return tensor
       })
-    let found = try dense.bytes(at: 0, byteCount: start)
+    let found = try dense.bytes(at: 0, byteCount: min(start, try dense.byteCount()))
     guard expected != found else { return }
     let offset = zip(expected, found).enumerated().first { $0.element.0 != $0.element.1 }?.offset
     throw StoreError(
@@ -79,7 +97,7 @@ extension WeightStore {
   }
 
   private func verify(_ companion: CompanionFile) throws(StoreError) {
-    let file = try File.reading(path + "/" + companion.name)
+    let file = try file(path + "/" + companion.name, byteCount: companion.byteCount)
     let bytes = try file.bytes(at: 0, byteCount: companion.byteCount)
     let checksum = SHA256.hash(data: bytes).hexadecimal
     guard checksum == companion.checksum else {

@@ -28,6 +28,14 @@ package struct WeightStore: Sendable {
   /// Opens a store. Throws `noSuchFile` for a folder without manifest, `futureVersion` for a store
   /// of a later program, and otherwise an error that names file, tensor, expected and found.
   package static func open(_ path: String) throws(StoreError) -> WeightStore {
+    let store = try WeightStore(path: path)
+    for (path, byteCount) in store.files { _ = try store.file(path, byteCount: byteCount) }
+    return store
+  }
+
+  /// Opens a store whose files may be missing, cut or too long, to `verify` it and for nothing
+  /// else. Throws as `open` does where the manifest is no use.
+  package static func openForVerification(_ path: String) throws(StoreError) -> WeightStore {
     try WeightStore(path: path)
   }
 
@@ -41,15 +49,35 @@ package struct WeightStore: Sendable {
       indices[TensorKey(role: tensor.role, layer: tensor.layer, isBias: tensor.isBias)] = index
     }
     self.indices = indices
-    try checkLength(densePath, manifest.denseByteCount)
-    try checkLength(bundlesPath, manifest.bundlesByteCount)
-    for companion in manifest.companions {
-      try checkLength(path + "/" + companion.name, companion.byteCount)
+  }
+
+  /// What the manifest lists beside itself, and how long each file must be.
+  private var files: [(path: String, byteCount: Int)] {
+    [(densePath, manifest.denseByteCount), (bundlesPath, manifest.bundlesByteCount)]
+      + manifest.companions.map { (path + "/" + $0.name, $0.byteCount) }
+  }
+
+  /// A file the manifest lists. Throws `missingFile` and `storeFileLength`.
+  func file(_ path: String, byteCount expected: Int) throws(StoreError) -> File {
+    let file = try listedFile(path)
+    try checkLength(file, expected)
+    return file
+  }
+
+  /// A file the manifest lists, whatever its length: its absence is damage, not a wrong path.
+  func listedFile(_ path: String) throws(StoreError) -> File {
+    do {
+      return try File.reading(path)
+    } catch {
+      guard error.category == .noInput else { throw error }
+      var damage = error
+      damage.kind = .missingFile
+      throw damage
     }
   }
 
-  private func checkLength(_ path: String, _ expected: Int) throws(StoreError) {
-    let found = try File.reading(path).byteCount()
+  func checkLength(_ file: borrowing File, _ expected: Int) throws(StoreError) {
+    let (path, found) = (file.path, try file.byteCount())
     guard found == expected else {
       throw StoreError(
         .storeFileLength, found < expected ? "is cut short" : "is too long", file: path,

@@ -66,10 +66,42 @@ struct StoreDamageTests {
       try write(whole + Data([0]), name)
       #expect(complaints().map(\.kind) == [.storeFileLength])
       try FileManager.default.removeItem(atPath: store.path + "/" + name)
-      #expect(complaints().map(\.kind) == [.noSuchFile])
+      #expect(complaints().map(\.kind) == [.missingFile])
       try write(whole, name)
     }
     #expect(complaints() == [])
+  }
+
+  @Test func verificationGoesOnWhereFilesAreMissingOrCut() throws {
+    var dense = try data(StoreFile.dense)
+    let (first, last) = (store.manifest.tensors[0], try #require(store.manifest.tensors.last))
+    dense[first.extent.offset] ^= 1
+    try write(dense.prefix(last.extent.offset + 1), StoreFile.dense)
+    try FileManager.default.removeItem(atPath: store.bundlesPath)
+    try write(Data("{".utf8), "tokenizer.json")
+    let damage = try WeightStore.openForVerification(store.path).verify()
+    #expect(
+      damage.map(\.kind) == [
+        .storeFileLength, .damagedExtent, .damagedExtent, .missingFile, .storeFileLength,
+      ])
+    #expect(damage.map(\.tensor) == [nil, first.name, last.name, nil, nil])
+    #expect(damage.allSatisfy { $0.category == .badData && $0.file != nil })
+    for name in [StoreFile.dense, "tokenizer.json"] {
+      try FileManager.default.removeItem(atPath: store.path + "/" + name)
+    }
+    let missing = try WeightStore.openForVerification(store.path).verify()
+    #expect(missing.map(\.kind) == [.missingFile, .missingFile, .missingFile])
+  }
+
+  @Test func everyCutOfTheHeaderIsReportedByVerification() throws {
+    let dense = try data(StoreFile.dense)
+    let header = store.manifest.tensors[0].extent.offset
+    for cut in stride(from: 0, to: header, by: 509) {
+      try write(dense.prefix(cut), StoreFile.dense)
+      let damage = try WeightStore.openForVerification(store.path).verify()
+      #expect(damage.count == store.manifest.tensors.count + 2)
+      #expect(damage.allSatisfy { $0.category == .badData })
+    }
   }
 
   @Test func everyCutOfTheManifestIsReported() throws {
