@@ -37,9 +37,10 @@ let package = Package(
     module("FlashIO", ["CUring"]),
     module("FlashText", []),
     module("FlashWeights", ["FlashIO", "FlashKernels", crypto]),
+    module("FlashWindow", ["FlashWeights", "FlashIO"]),
     .target(
       name: "FlashTestSupport",
-      dependencies: ["FlashWeights", "FlashIO", "FlashKernels"],
+      dependencies: ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"],
       path: "Tests/FlashTestSupport", exclude: ["Fixtures"], swiftSettings: strict),
     tests("FlashKernelsTests", ["FlashKernels"]),
     tests("FlashIOTests", ["FlashIO", "FlashTestSupport"]),
@@ -47,5 +48,8 @@ let package = Package(
       name: "FlashTextTests", dependencies: ["FlashText"],
       exclude: ["reference-goldens.json"], swiftSettings: strict),
     tests("FlashWeightsTests", ["FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
+    tests(
+      "FlashWindowTests",
+      ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
   ]
 )

@@ -1,0 +1,58 @@
+import FlashIO
+import FlashWeights
+
+/// Where everything that is read from flash lies in the arena, in bytes from its start.
+///
+/// Every place begins at a multiple of 4096 or of the direct-I/O unit, whichever is larger, and no
+/// two overlap.
+struct ArenaMap {
+  /// One for each tensor of the manifest; nil where it is not resident.
+  private(set) var tensors: [Int?] = []
+  /// One for each layer; nil where no stride is resident.
+  private(set) var bundles: [Int?] = []
+  /// One for each layer; nil where deciding rows are not resident apart from their bundles.
+  private(set) var decidingRows: [Int?] = []
+  private(set) var ring = 0
+  /// One for each layer: the first of its window slots.
+  private(set) var slots: [Int] = []
+  private(set) var stagingSlots = 0
+  private(set) var rows = 0
+  private(set) var byteCount = 0
+  /// Bytes of one looked-up row with its widening.
+  let rowByteCount: Int
+
+  private let alignment: Int
+
+  init(manifest: StoreManifest, plan: MemoryPlan, unit: Int, rowsPerChunk: Int) {
+    alignment = max(4096, unit)
+    let lookedUp = zip(manifest.tensors, plan.residentTensors).filter { !$0.1 }
+      .map(\.0.rowByteCount)
+    rowByteCount = ((lookedUp.max() ?? 0) + 2 * unit - 1) / unit * unit
+    tensors = zip(manifest.tensors, plan.residentTensors).map { tensor, isResident in
+      isResident ? take(tensor.extent.byteCount) : nil
+    }
+    switch plan.feedForward {
+    case .resident:
+      bundles = manifest.bundles.map { take($0.extent.byteCount) }
+      decidingRows = manifest.bundles.map { _ in nil }
+    case .windowed(let slotsPerLayer, let stagingCount):
+      bundles = manifest.bundles.map { _ in nil }
+      decidingRows = manifest.bundles.map { take($0.neuronCount * $0.lastPartByteCount) }
+      slots = slotsPerLayer.map { take($0 * plan.slotByteCount) }
+      stagingSlots = take(stagingCount * plan.slotByteCount)
+    case .streamed(let residentStrides):
+      bundles = zip(manifest.bundles, residentStrides).map { bundle, strides in
+        strides == 0 ? nil : take(strides * bundle.stride)
+      }
+      decidingRows = manifest.bundles.map { _ in nil }
+      ring = take(plan.ring.byteCount)
+    }
+    if !lookedUp.isEmpty { rows = take(2 * rowsPerChunk * rowByteCount) }
+  }
+
+  private mutating func take(_ count: Int) -> Int {
+    let offset = byteCount
+    byteCount += (count + alignment - 1) / alignment * alignment
+    return offset
+  }
+}

@@ -1,0 +1,101 @@
+import FlashWeights
+
+/// What the process will hold in memory, decided before anything is loaded.
+///
+/// The limit is the whole process: weights, KV cache, window, scratch, I/O buffers, tokenizer and
+/// the runtime itself. The plan decides which tensors are resident, whether the feed-forward part
+/// is resident, windowed or streamed, and how long the context is. It never changes the mode of
+/// arithmetic that was asked for; it refuses instead, with the sum.
+package struct MemoryPlan: Sendable, Equatable {
+  /// One line of the sum.
+  package struct Item: Sendable, Equatable {
+    package var name: String
+    package var byteCount: Int
+    /// What it is for, and how many of what.
+    package var detail: String
+
+    package init(_ name: String, _ byteCount: Int, _ detail: String) {
+      self.name = name
+      self.byteCount = byteCount
+      self.detail = detail
+    }
+  }
+
+  /// Where the neurons are while the model runs.
+  package enum FeedForwardResidency: Sendable, Equatable {
+    /// All bundles of every layer.
+    case resident
+    /// Deciding rows resident; fronts of bundles in `slotsPerLayer` slots of each layer, the rest
+    /// read into `stagingSlots` slots that nobody keeps.
+    case windowed(slotsPerLayer: [Int], stagingSlots: Int)
+    /// The first `residentStrides` strides of each layer; the others pass through the stream ring.
+    case streamed(residentStrides: [Int])
+  }
+
+  /// Bytes the process may take; nil where there is no limit.
+  package var limit: Int?
+  package var items: [Item]
+  package var contextLength: Int
+  package var feedForward: FeedForwardResidency
+  /// For each tensor of the manifest, whether it is resident.
+  package var residentTensors: [Bool]
+  package var ring: StreamRingShape
+  package var slotByteCount: Int
+  /// Weights as stored, without padding.
+  package var modelByteCount: Int
+  /// The smallest limit for this command (with the context asked for, or 512 positions).
+  package var minimumByteCount: Int
+  /// What everything resident takes.
+  package var residentByteCount: Int
+  /// Choices a user would want to know of, a sentence each.
+  package var notes: [String]
+
+  package var byteCount: Int { items.reduce(0) { $0 + $1.byteCount } }
+}
+
+/// The buffers through which tensors pass that are not resident.
+package struct StreamRingShape: Sendable, Equatable {
+  package var bufferCount: Int
+  /// Bytes of one buffer, a multiple of 4096; a row and its widening fit.
+  package var bufferByteCount: Int
+
+  package var byteCount: Int { bufferCount * bufferByteCount }
+}
+
+/// The plan that was asked for does not fit the limit (exit code 3).
+package struct MemoryPlanError: Error, Sendable {
+  package var limit: Int
+  /// The smallest limit that would do.
+  package var requiredByteCount: Int
+  /// The sum that makes up `requiredByteCount`.
+  package var items: [MemoryPlan.Item]
+  /// The nearest fixes, a sentence each.
+  package var fixes: [String]
+}
+
+/// What a decoder needs beside weights, for a given context length.
+package struct MemoryDemand: Sendable {
+  /// Process, tokenizer, scratch and KV cache at `contextLength` positions.
+  package var items: @Sendable (_ contextLength: Int) -> [MemoryPlan.Item]
+  /// Positions asked for; nil chooses.
+  package var contextLength: Int?
+  /// The most positions that a chosen context may have.
+  package var maximumContextLength: Int
+  /// Which arithmetic is wanted: `exact` needs the deciding rows.
+  package var exact: ExactDemand
+  /// Rows of the embedding that one chunk may look up.
+  package var rowsPerChunk: Int
+
+  package enum ExactDemand: Sendable { case no, ifItFits, required }
+
+  package init(
+    items: @escaping @Sendable (Int) -> [MemoryPlan.Item], contextLength: Int?,
+    maximumContextLength: Int, exact: ExactDemand, rowsPerChunk: Int
+  ) {
+    self.items = items
+    self.contextLength = contextLength
+    self.maximumContextLength = maximumContextLength
+    self.exact = exact
+    self.rowsPerChunk = rowsPerChunk
+  }
+}

@@ -1,0 +1,102 @@
+import FlashIO
+import FlashWeights
+
+/// Fills what a limit leaves above a shape's floor.
+extension MemoryPlanner {
+  func make(_ shape: Shape, contextLength: Int) -> MemoryPlan {
+    var items = items(shape, contextLength)
+    let spare = max(0, (options.memoryLimit ?? Int.max) - sum(items))
+    var resident = manifest.tensors.map { shape == .resident || isSmall($0) }
+    var notes: [String] = []
+    let feedForward: MemoryPlan.FeedForwardResidency
+    switch shape {
+    case .resident:
+      feedForward = .resident
+    case .windowed:
+      for index in resident.indices where !isLookedUp(manifest.tensors[index]) {
+        resident[index] = true
+      }
+      let slots = windowSlots(spare: spare)
+      add(slots.reduce(0, +) * slotByteCount, to: "window", "\(slots.reduce(0, +)) slots", &items)
+      feedForward = .windowed(slotsPerLayer: slots, stagingSlots: stagingSlots)
+      if slots.allSatisfy({ $0 == 0 }) {
+        notes.append("no memory is left for a window: fired neurons are read for every token")
+      }
+    case .streamed:
+      let left = fillTensors(&resident, spare: spare, items: &items)
+      let strides = residentStrides(spare: left)
+      let bytes = zip(strides, manifest.bundles).reduce(0) {
+        $0 + Self.pageRounded($1.0 * $1.1.stride)
+      }
+      add(bytes, to: "weights", "and \(bytes) bytes of bundles", &items)
+      feedForward = .streamed(residentStrides: strides)
+      notes.append("weights that are not resident are read in order for every token")
+    }
+    let floorContext =
+      demand.contextLength ?? min(Self.floorContextLength, demand.maximumContextLength)
+    let floor: Shape = demand.exact == .required ? .windowed : .streamed
+    let residentItems = self.items(.resident, floorContext)
+    return MemoryPlan(
+      limit: options.memoryLimit, items: items, contextLength: contextLength,
+      feedForward: feedForward, residentTensors: resident, ring: ring,
+      slotByteCount: slotByteCount, modelByteCount: modelByteCount,
+      minimumByteCount: min(sum(self.items(floor, floorContext)), sum(residentItems)),
+      residentByteCount: sum(residentItems), notes: notes)
+  }
+
+  /// The same fraction of every layer's strides.
+  private func windowSlots(spare: Int) -> [Int] {
+    let strides = manifest.bundles.map(\.strideCount)
+    let all = strides.reduce(0, +)
+    guard all > 0, slotByteCount > 0 else { return strides.map { _ in 0 } }
+    let affordable = min(all, spare / slotByteCount)
+    return strides.map { $0 * affordable / all }
+  }
+
+  /// Tensors used whole become resident in layer order, the head first: it is the largest and its
+  /// rows come last in a token, when the ring should already read the next token's layers.
+  private func fillTensors(
+    _ resident: inout [Bool], spare: Int, items: inout [MemoryPlan.Item]
+  ) -> Int {
+    var spare = spare
+    let order = manifest.tensors.indices.sorted {
+      (rank($0), $0) < (rank($1), $1)
+    }
+    var count = 0
+    var bytes = 0
+    for index in order where !resident[index] && !isLookedUp(manifest.tensors[index]) {
+      let byteCount = Self.pageRounded(manifest.tensors[index].extent.byteCount)
+      guard byteCount <= spare else { continue }
+      spare -= byteCount
+      bytes += byteCount
+      count += 1
+      resident[index] = true
+    }
+    add(bytes, to: "weights", "and \(count) tensors used whole", &items)
+    return spare
+  }
+
+  private func rank(_ index: Int) -> Int {
+    manifest.tensors[index].role == .outputHead ? 0 : 1
+  }
+
+  /// The same fraction of every layer, so that arithmetic and reads alternate in each.
+  private func residentStrides(spare: Int) -> [Int] {
+    let all = bundleByteCount
+    guard all > 0 else { return manifest.bundles.map { _ in 0 } }
+    let fraction = min(1, Double(spare) / Double(all))
+    return manifest.bundles.map { bundle in
+      // A page is kept back for rounding the layer up.
+      let bytes = max(0, Int(fraction * Double(Self.pageRounded(bundle.extent.byteCount))) - 4096)
+      return min(bundle.strideCount, bytes / bundle.stride)
+    }
+  }
+
+  private func add(
+    _ byteCount: Int, to name: String, _ detail: String, _ items: inout [MemoryPlan.Item]
+  ) {
+    guard byteCount > 0, let index = items.firstIndex(where: { $0.name == name }) else { return }
+    items[index].byteCount += byteCount
+    items[index].detail += ", " + detail
+  }
+}

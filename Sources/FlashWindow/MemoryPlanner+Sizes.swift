@@ -1,0 +1,110 @@
+import FlashIO
+import FlashWeights
+
+/// The sums behind each shape of run.
+extension MemoryPlanner {
+  func sum(_ items: [MemoryPlan.Item]) -> Int { items.reduce(0) { $0 + $1.byteCount } }
+
+  /// Tensors so small that they are always resident: norms, biases, and what is under two pages.
+  func isSmall(_ tensor: StoredTensor) -> Bool {
+    tensor.rows == 1 || tensor.extent.byteCount <= 8192
+  }
+
+  /// An embedding that is looked up by row need not be resident.
+  func isLookedUp(_ tensor: StoredTensor) -> Bool {
+    switch tensor.role {
+    case .tokenEmbedding: !manifest.configuration.hasTiedHead
+    case .positionEmbedding: true
+    default: false
+    }
+  }
+
+  static func pageRounded(_ byteCount: Int) -> Int { (byteCount + 4095) / 4096 * 4096 }
+
+  func byteCount(where include: (StoredTensor) -> Bool) -> Int {
+    manifest.tensors.reduce(0) {
+      include($1) ? $0 + Self.pageRounded($1.extent.byteCount) : $0
+    }
+  }
+
+  var bundleByteCount: Int {
+    manifest.bundles.reduce(0) { $0 + Self.pageRounded($1.extent.byteCount) }
+  }
+
+  /// Deciding rows of all layers, as they lie in the arena.
+  var decidingByteCount: Int {
+    manifest.bundles.reduce(0) {
+      $0 + Self.pageRounded($1.neuronCount * $1.lastPartByteCount)
+    }
+  }
+
+  /// Bytes of a window slot: the front of the widest stride, widened to whole units wherever in a
+  /// unit the stride begins.
+  var slotByteCount: Int {
+    manifest.bundles.map { bundle in
+      let misalignment = bundle.stride % unit == 0 ? 0 : unit - 512
+      return (bundle.frontByteCount + misalignment + unit - 1) / unit * unit
+    }.max() ?? 0
+  }
+
+  /// Slots for bundles that the window does not keep: 2 MiB of them keep 64 reads in flight. The
+  /// same memory takes whole bundles while deciding rows are cut out of them.
+  var stagingSlots: Int {
+    slotByteCount > 0 ? max(64, (2 << 20) / slotByteCount) : 0
+  }
+
+  /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
+  /// kind of device reads at its sequential rate.
+  var ring: StreamRingShape {
+    let weights = byteCount { _ in true } + bundleByteCount
+    let wanted = min(4 << 20, max(256 << 10, weights / 64))
+    let rows = manifest.tensors.map(\.rowByteCount) + manifest.bundles.map(\.stride)
+    let needed = (rows.max() ?? 0) + 2 * unit
+    return StreamRingShape(
+      bufferCount: 4, bufferByteCount: Self.pageRounded(max(wanted, needed)))
+  }
+
+  /// Whole-unit buffers for rows that are looked up.
+  var rowStagingByteCount: Int {
+    let widest = manifest.tensors.filter(isLookedUp).map(\.rowByteCount).max() ?? 0
+    let perRow = (widest + 2 * unit - 1) / unit * unit
+    return demand.rowsPerChunk * perRow * 2
+  }
+
+  /// The least a shape takes at a context length, item by item.
+  func items(_ shape: Shape, _ contextLength: Int) -> [MemoryPlan.Item] {
+    var items = demand.items(contextLength)
+    let small = byteCount(where: isSmall)
+    let whole = byteCount { !isSmall($0) && !isLookedUp($0) }
+    switch shape {
+    case .resident:
+      items.append(
+        .init("weights", byteCount { _ in true } + bundleByteCount, "all tensors and bundles"))
+    case .windowed:
+      items.append(.init("weights", small + whole, "tensors used whole"))
+      items.append(.init("deciding rows", decidingByteCount, "gates of every layer"))
+      items.append(
+        .init("window", slotByteCount * stagingSlots, "\(stagingSlots) staging slots"))
+      items.append(.init("window tables", windowTableByteCount, "slot tables"))
+      items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
+    case .streamed:
+      items.append(.init("weights", small, "norms and biases"))
+      items.append(
+        .init("stream ring", ring.byteCount, "\(ring.bufferCount) buffers, layers in order"))
+      items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
+    }
+    return items
+  }
+
+  /// Slot tables and lists: a few words for each stride and slot.
+  var windowTableByteCount: Int {
+    manifest.bundles.reduce(0) { $0 + $1.strideCount * 64 }
+  }
+
+  var modelByteCount: Int {
+    manifest.tensors.reduce(0) { $0 + $1.extent.byteCount }
+      + manifest.bundles.reduce(0) {
+        $0 + $1.neuronCount * ($1.frontBytesPerNeuron + $1.lastPartByteCount)
+      }
+  }
+}

@@ -1,0 +1,87 @@
+import FlashIO
+package import FlashWeights
+
+/// Turns a store, a demand and a limit into a `MemoryPlan`.
+///
+/// Four shapes of run are tried, best first: all resident; windowed (lossless sparse, deciding
+/// rows resident); streamed with as much resident as fits; and at the floor everything streamed.
+package struct MemoryPlanner {
+  /// A context chosen without `-c` is judged at this many positions for the floor.
+  static let floorContextLength = 512
+
+  let manifest: StoreManifest
+  let demand: MemoryDemand
+  let options: StorageOptions
+  /// The larger direct-I/O unit of the store's files in bytes.
+  let unit: Int
+
+  package init(
+    manifest: StoreManifest, demand: MemoryDemand, options: StorageOptions, unit: Int
+  ) {
+    self.manifest = manifest
+    self.demand = demand
+    self.options = options
+    self.unit = max(unit, 512)
+  }
+
+  /// - Throws: `MemoryPlanError` when the limit is below the floor of what was asked for.
+  package func plan() throws(MemoryPlanError) -> MemoryPlan {
+    let floorContext =
+      demand.contextLength ?? min(Self.floorContextLength, demand.maximumContextLength)
+    let shape = try bestShape(contextLength: floorContext)
+    guard demand.contextLength == nil else {
+      return make(shape, contextLength: floorContext)
+    }
+    return make(shape, contextLength: largestContext(for: shape, atLeast: floorContext))
+  }
+
+  /// What a run looks like, before sizes are filled in.
+  enum Shape: Equatable { case resident, windowed, streamed }
+
+  private func bestShape(contextLength: Int) throws(MemoryPlanError) -> Shape {
+    guard let limit = options.memoryLimit else { return .resident }
+    if limit >= sum(items(.resident, contextLength)) { return .resident }
+    if demand.exact != .no, limit >= sum(items(.windowed, contextLength)) { return .windowed }
+    let floor: Shape = demand.exact == .required ? .windowed : .streamed
+    let needed = min(sum(items(floor, contextLength)), sum(items(.resident, contextLength)))
+    guard floor == .streamed, limit >= needed else {
+      throw MemoryPlanError(
+        limit: limit, requiredByteCount: needed, items: items(floor, contextLength),
+        fixes: fixes(needed: needed, contextLength: contextLength))
+    }
+    return .streamed
+  }
+
+  /// The largest context that keeps the shape, in steps of 64 positions.
+  private func largestContext(for shape: Shape, atLeast floor: Int) -> Int {
+    let ceiling = demand.maximumContextLength
+    guard let limit = options.memoryLimit else { return ceiling }
+    // The window keeps an eighth of the neurons, about one token's working set of a ReLU model,
+    // before the context grows; a streamed run takes what its floor leaves.
+    let reserve = shape == .windowed ? bundleByteCount / 8 : 0
+    func fits(_ length: Int) -> Bool { sum(items(shape, length)) + reserve <= limit }
+    if fits(ceiling) { return ceiling }
+    var low = floor / 64
+    var high = ceiling / 64
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if fits(middle * 64) { low = middle } else { high = middle - 1 }
+    }
+    return max(floor, low * 64)
+  }
+
+  private func fixes(needed: Int, contextLength: Int) -> [String] {
+    var fixes = ["--mem-limit \(needed) or more"]
+    let shortContext = 128
+    if contextLength > shortContext {
+      let floor: Shape = demand.exact == .required ? .windowed : .streamed
+      let saved = needed - min(needed, sum(items(floor, shortContext)))
+      fixes.append("-c \(shortContext) saves \(saved) bytes of KV cache and scratch")
+    }
+    if demand.exact == .required {
+      fixes.append("--sparsity dense runs from \(sum(items(.streamed, contextLength))) bytes")
+    }
+    fixes.append("a smaller weight type (convert --type q4_0)")
+    return fixes
+  }
+}

@@ -1,0 +1,194 @@
+package import FlashIO
+package import FlashWeights
+
+/// Lends the decoder its weights, wherever they are: resident in the arena, passing through the
+/// stream ring, or in slots of the window cache.
+///
+/// It knows tensors and bundles as extents and rows of bytes, not what they mean. One thread owns
+/// it. After `open` nothing here allocates, unless it throws. After a call threw, or a forward pass
+/// was left early, `reset` must be called before the next one.
+@safe package final class WeightResidency {
+  package let plan: MemoryPlan
+  package let manifest: StoreManifest
+  let engine: any ReadEngine
+  let arena: DirectArena
+  let map: ArenaMap
+  let schedule: WeightSchedule
+  let ring: StreamRing?
+  let window: WindowLoader?
+  private let rowRequests: UnsafeMutablePointer<ReadRequest>
+  private let rowsPerChunk: Int
+
+  /// Takes an engine whose files are the store's dense and bundle file and whose arena is `arena`;
+  /// nothing is read yet.
+  ///
+  /// - Precondition: `arena` has at least `arenaByteCount` bytes.
+  package init(
+    manifest: StoreManifest, plan: MemoryPlan, engine: any ReadEngine, arena: DirectArena,
+    rowsPerChunk: Int, window tokens: Int?
+  ) {
+    let units = engine.files.map(\.unit)
+    let map = ArenaMap(
+      manifest: manifest, plan: plan, unit: units.max() ?? 1, rowsPerChunk: rowsPerChunk)
+    precondition(arena.byteCount >= map.byteCount, "the arena holds the plan")
+    let schedule = WeightSchedule(manifest: manifest, plan: plan, map: map, units: units)
+    self.plan = plan
+    self.manifest = manifest
+    self.engine = engine
+    self.arena = arena
+    self.map = map
+    self.schedule = schedule
+    self.rowsPerChunk = rowsPerChunk
+    ring =
+      unsafe schedule.segments.isEmpty
+      ? nil
+      : StreamRing(
+        engine: engine, segments: schedule.segments, bodyCount: schedule.bodyCount,
+        shape: plan.ring, base: arena.base + map.ring)
+    if case .windowed(let slots, let staging) = plan.feedForward {
+      window = unsafe WindowLoader(
+        manifest: manifest, slotsPerLayer: slots, stagingSlots: staging,
+        slotByteCount: plan.slotByteCount, window: tokens, engine: engine,
+        slotBases: map.slots.map { unsafe arena.base + $0 },
+        stagingBase: arena.base + map.stagingSlots)
+    } else {
+      window = nil
+    }
+    unsafe rowRequests = .allocate(capacity: max(1, rowsPerChunk))
+  }
+
+  deinit {
+    engine.drain()
+    unsafe rowRequests.deallocate()
+  }
+
+  /// Bytes of the arena that a plan needs on files of the given direct-I/O unit.
+  package static func arenaByteCount(
+    manifest: StoreManifest, plan: MemoryPlan, unit: Int, rowsPerChunk: Int
+  ) -> Int {
+    max(
+      1,
+      ArenaMap(manifest: manifest, plan: plan, unit: unit, rowsPerChunk: rowsPerChunk).byteCount)
+  }
+
+  /// Whether deciding rows lie apart from their bundles and fronts in window slots.
+  package var isWindowed: Bool { window != nil }
+
+  package var statistics: ReadStatistics { engine.statistics }
+
+  package var engineDescription: ReadEngineDescription { engine.description }
+
+  // MARK: Passing through in order
+
+  /// Starts a forward pass; tensors and bundles are then asked for in layer order.
+  package func beginForward(includesHead: Bool) throws(ReadFailure) {
+    window?.beginForward()
+    try ring?.begin(includesHead: includesHead)
+  }
+
+  /// Ends a forward pass that used everything it began with.
+  package func endForward() {
+    ring?.end()
+  }
+
+  /// Makes the residency usable after a failure or a cancelled pass; waits for reads in flight.
+  package func reset() {
+    engine.drain()
+    ring?.reset()
+    window?.reset()
+  }
+
+  /// Calls `body` with each piece of a tensor in ascending order of rows: the rows, and the address
+  /// of the first of them. Rows lie `rowByteCount` apart.
+  package func withRows(
+    ofTensor index: Int, _ body: (Range<Int>, UnsafeRawPointer) -> Void
+  ) throws(ReadFailure) {
+    for piece in schedule.tensors[index] {
+      try unsafe lend(piece, to: body)
+    }
+  }
+
+  /// Calls `body` with each piece of a layer's bundles in ascending order of strides.
+  ///
+  /// - Precondition: the feed-forward part is not windowed.
+  package func withStrides(
+    ofLayer layer: Int, _ body: (Range<Int>, UnsafeRawPointer) -> Void
+  ) throws(ReadFailure) {
+    for piece in schedule.bundles[layer] {
+      try unsafe lend(piece, to: body)
+    }
+  }
+
+  private func lend(
+    _ piece: WeightPiece, to body: (Range<Int>, UnsafeRawPointer) -> Void
+  ) throws(ReadFailure) {
+    guard let segment = piece.segment, let ring else {
+      unsafe body(piece.rows, UnsafeRawPointer(arena.base + piece.offset))
+      return
+    }
+    let buffer = try unsafe ring.acquire(segment)
+    unsafe body(piece.rows, buffer + piece.offset)
+    try ring.release()
+  }
+
+  // MARK: What is not in order
+
+  /// The address of a tensor that is resident as a whole.
+  ///
+  /// - Precondition: the plan says so.
+  package func address(ofTensor index: Int) -> UnsafeRawPointer {
+    guard let offset = map.tensors[index] else {
+      preconditionFailure("tensor \(manifest.tensors[index].name) is not resident")
+    }
+    return unsafe UnsafeRawPointer(arena.base + offset)
+  }
+
+  /// The address of a layer's deciding rows, `lastPartByteCount` apart.
+  ///
+  /// - Precondition: `isWindowed`.
+  package func decidingRows(ofLayer layer: Int) -> UnsafeRawPointer {
+    guard let offset = map.decidingRows[layer] else {
+      preconditionFailure("deciding rows lie in their bundles")
+    }
+    return unsafe UnsafeRawPointer(arena.base + offset)
+  }
+
+  /// Finds rows of a looked-up tensor, reading those that are not resident.
+  ///
+  /// - Parameters:
+  ///   - rows: at most `rowsPerChunk` of them.
+  ///   - table: 0 or 1: which half of the row buffers to use, so that two tables can be looked up
+  ///     for one chunk.
+  ///   - addresses: filled with one address for each row, valid until the next call for `table`.
+  package func lookUp(
+    rows: UnsafeBufferPointer<Int32>, ofTensor index: Int, table: Int,
+    addresses: UnsafeMutablePointer<UnsafeRawPointer>
+  ) throws(ReadFailure) {
+    precondition(rows.count <= rowsPerChunk && (0...1).contains(table), "rows fit")
+    let tensor = manifest.tensors[index]
+    let stride = tensor.rowByteCount
+    if let offset = map.tensors[index] {
+      for unsafe(position, row) in unsafe rows.enumerated() {
+        unsafe addresses[position] = UnsafeRawPointer(arena.base + offset + Int(row) * stride)
+      }
+      return
+    }
+    let file = WeightSchedule.FileIndex.dense
+    let unit = engine.files[file].unit
+    for unsafe(position, row) in unsafe rows.enumerated() {
+      let wanted = FileExtent(
+        offset: tensor.extent.offset + Int(row) * stride, byteCount: stride)
+      let widened = wanted.widened(toUnit: unit)
+      let place = map.rows + (table * rowsPerChunk + position) * map.rowByteCount
+      let destination = unsafe arena.base + place
+      let request = unsafe ReadRequest(
+        fileIndex: file, extent: widened, destination: destination)
+      unsafe (rowRequests + position).initialize(to: request)
+      unsafe addresses[position] = UnsafeRawPointer(
+        destination + (wanted.offset - widened.offset))
+    }
+    let batch = try unsafe engine.submit(
+      UnsafeBufferPointer(start: rowRequests, count: rows.count))
+    try engine.wait(for: batch)
+  }
+}
