@@ -16,6 +16,7 @@ struct ArenaMap {
   /// One for each layer: the first of its window slots.
   private(set) var slots: [Int] = []
   private(set) var stagingSlots = 0
+  private(set) var mergeStaging = 0
   private(set) var rows = 0
   private(set) var byteCount = 0
   /// Bytes of one looked-up row with its widening.
@@ -25,9 +26,10 @@ struct ArenaMap {
 
   init(manifest: StoreManifest, plan: MemoryPlan, unit: Int, rowsPerChunk: Int) {
     alignment = max(4096, unit)
-    let lookedUp = zip(manifest.tensors, plan.residentTensors).filter { !$0.1 }
-      .map(\.0.rowByteCount)
-    rowByteCount = ((lookedUp.max() ?? 0) + 2 * unit - 1) / unit * unit
+    let lookedUp = zip(manifest.tensors, plan.residentTensors)
+      .filter { manifest.isLookedUp($0) && !$1 }.map(\.0.rowByteCount)
+    rowByteCount = ReadPlan.slotByteCount(
+      forExtentOf: lookedUp.max() ?? 0, unit: max(512, unit))
     tensors = zip(manifest.tensors, plan.residentTensors).map { tensor, isResident in
       isResident ? take(tensor.extent.byteCount) : nil
     }
@@ -40,6 +42,7 @@ struct ArenaMap {
       decidingRows = manifest.bundles.map { take($0.neuronCount * $0.lastPartByteCount) }
       slots = slotsPerLayer.map { take($0 * plan.slotByteCount) }
       stagingSlots = take(stagingCount * plan.slotByteCount)
+      mergeStaging = take(plan.mergeByteCount)
     case .streamed(let residentStrides):
       bundles = zip(manifest.bundles, residentStrides).map { bundle, strides in
         strides == 0 ? nil : take(strides * bundle.stride)

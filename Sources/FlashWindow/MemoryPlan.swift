@@ -41,6 +41,8 @@ package struct MemoryPlan: Sendable, Equatable {
   package var residentTensors: [Bool]
   package var ring: StreamRingShape
   package var slotByteCount: Int
+  /// Bytes of the area in which merged reads of a windowed run land.
+  package var mergeByteCount: Int
   /// Weights as stored, without padding.
   package var modelByteCount: Int
   /// The smallest limit for this command (with the context asked for, or 512 positions).

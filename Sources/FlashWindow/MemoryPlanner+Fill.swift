@@ -13,11 +13,12 @@ extension MemoryPlanner {
     case .resident:
       feedForward = .resident
     case .windowed:
-      for index in resident.indices where !isLookedUp(manifest.tensors[index]) {
+      for index in resident.indices where !manifest.isLookedUp(manifest.tensors[index]) {
         resident[index] = true
       }
       let slots = windowSlots(spare: spare)
-      add(slots.reduce(0, +) * slotByteCount, to: "window", "\(slots.reduce(0, +)) slots", &items)
+      let bytes = slots.reduce(0) { $0 + Self.pageRounded($1 * slotByteCount) }
+      add(bytes, to: "window", "\(slots.reduce(0, +)) slots", &items)
       feedForward = .windowed(slotsPerLayer: slots, stagingSlots: stagingSlots)
       if slots.allSatisfy({ $0 == 0 }) {
         notes.append("no memory is left for a window: fired neurons are read for every token")
@@ -34,13 +35,13 @@ extension MemoryPlanner {
     }
     let floorContext =
       demand.contextLength ?? min(Self.floorContextLength, demand.maximumContextLength)
-    let floor: Shape = demand.exact == .required ? .windowed : .streamed
     let residentItems = self.items(.resident, floorContext)
     return MemoryPlan(
       limit: options.memoryLimit, items: items, contextLength: contextLength,
       feedForward: feedForward, residentTensors: resident, ring: ring,
-      slotByteCount: slotByteCount, modelByteCount: modelByteCount,
-      minimumByteCount: min(sum(self.items(floor, floorContext)), sum(residentItems)),
+      slotByteCount: slotByteCount, mergeByteCount: mergeByteCount,
+      modelByteCount: modelByteCount,
+      minimumByteCount: sum(floorItems(floorContext)),
       residentByteCount: sum(residentItems), notes: notes)
   }
 
@@ -49,7 +50,8 @@ extension MemoryPlanner {
     let strides = manifest.bundles.map(\.strideCount)
     let all = strides.reduce(0, +)
     guard all > 0, slotByteCount > 0 else { return strides.map { _ in 0 } }
-    let affordable = min(all, spare / slotByteCount)
+    // A page of each layer is kept back for rounding it up.
+    let affordable = min(all, max(0, spare - 4096 * strides.count) / slotByteCount)
     return strides.map { $0 * affordable / all }
   }
 
@@ -64,7 +66,7 @@ extension MemoryPlanner {
     }
     var count = 0
     var bytes = 0
-    for index in order where !resident[index] && !isLookedUp(manifest.tensors[index]) {
+    for index in order where !resident[index] && !manifest.isLookedUp(manifest.tensors[index]) {
       let byteCount = Self.pageRounded(manifest.tensors[index].extent.byteCount)
       guard byteCount <= spare else { continue }
       spare -= byteCount

@@ -10,15 +10,6 @@ extension MemoryPlanner {
     tensor.rows == 1 || tensor.extent.byteCount <= 8192
   }
 
-  /// An embedding that is looked up by row need not be resident.
-  func isLookedUp(_ tensor: StoredTensor) -> Bool {
-    switch tensor.role {
-    case .tokenEmbedding: !manifest.configuration.hasTiedHead
-    case .positionEmbedding: true
-    default: false
-    }
-  }
-
   static func pageRounded(_ byteCount: Int) -> Int { (byteCount + 4095) / 4096 * 4096 }
 
   func byteCount(where include: (StoredTensor) -> Bool) -> Int {
@@ -53,6 +44,14 @@ extension MemoryPlanner {
     slotByteCount > 0 ? max(64, (2 << 20) / slotByteCount) : 0
   }
 
+  /// Bytes of the area for merged reads. A load's misses all fit, so that in prefill, where most of
+  /// a layer is missing, reading is near sequential; a sixteenth of the bundles keeps the floor low
+  /// for small models.
+  var mergeByteCount: Int {
+    guard slotByteCount > 0, options.mergeGapByteCount >= 0 else { return 0 }
+    return Self.pageRounded(min(8 << 20, max(256 << 10, bundleByteCount / 16)))
+  }
+
   /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
   /// kind of device reads at its sequential rate.
   var ring: StreamRingShape {
@@ -66,16 +65,19 @@ extension MemoryPlanner {
 
   /// Whole-unit buffers for rows that are looked up.
   var rowStagingByteCount: Int {
-    let widest = manifest.tensors.filter(isLookedUp).map(\.rowByteCount).max() ?? 0
-    let perRow = (widest + 2 * unit - 1) / unit * unit
-    return demand.rowsPerChunk * perRow * 2
+    let widest =
+      manifest.tensors.filter { manifest.isLookedUp($0) && !isSmall($0) }
+      .map(\.rowByteCount).max() ?? 0
+    guard widest > 0 else { return 0 }
+    let perRow = ReadPlan.slotByteCount(forExtentOf: widest, unit: unit)
+    return Self.pageRounded(demand.rowsPerChunk * perRow * 2)
   }
 
   /// The least a shape takes at a context length, item by item.
   func items(_ shape: Shape, _ contextLength: Int) -> [MemoryPlan.Item] {
     var items = demand.items(contextLength)
     let small = byteCount(where: isSmall)
-    let whole = byteCount { !isSmall($0) && !isLookedUp($0) }
+    let whole = byteCount { !isSmall($0) && !manifest.isLookedUp($0) }
     switch shape {
     case .resident:
       items.append(
@@ -84,7 +86,9 @@ extension MemoryPlanner {
       items.append(.init("weights", small + whole, "tensors used whole"))
       items.append(.init("deciding rows", decidingByteCount, "gates of every layer"))
       items.append(
-        .init("window", slotByteCount * stagingSlots, "\(stagingSlots) staging slots"))
+        .init(
+          "window", Self.pageRounded(slotByteCount * stagingSlots) + mergeByteCount,
+          "\(stagingSlots) staging slots, \(mergeByteCount) bytes for merged reads"))
       items.append(.init("window tables", windowTableByteCount, "slot tables"))
       items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
     case .streamed:
@@ -96,9 +100,18 @@ extension MemoryPlanner {
     return items
   }
 
-  /// Slot tables and lists: a few words for each stride and slot.
+  /// Slot tables: five 32-bit words for each stride. Lists of one layer's misses and of their
+  /// reads: 160 bytes for each stride of the widest.
   var windowTableByteCount: Int {
-    manifest.bundles.reduce(0) { $0 + $1.strideCount * 64 }
+    let strides = manifest.bundles.map(\.strideCount)
+    return strides.reduce(0, +) * 20 + (strides.max() ?? 0) * 160
+  }
+
+  /// The items of the smallest plan at a context length.
+  func floorItems(_ contextLength: Int) -> [MemoryPlan.Item] {
+    let resident = items(.resident, contextLength)
+    let floor = items(demand.exact == .required ? .windowed : .streamed, contextLength)
+    return sum(floor) < sum(resident) ? floor : resident
   }
 
   var modelByteCount: Int {

@@ -42,12 +42,11 @@ package struct MemoryPlanner {
     guard let limit = options.memoryLimit else { return .resident }
     if limit >= sum(items(.resident, contextLength)) { return .resident }
     if demand.exact != .no, limit >= sum(items(.windowed, contextLength)) { return .windowed }
-    let floor: Shape = demand.exact == .required ? .windowed : .streamed
-    let needed = min(sum(items(floor, contextLength)), sum(items(.resident, contextLength)))
-    guard floor == .streamed, limit >= needed else {
+    let floor = floorItems(contextLength)
+    guard demand.exact != .required, limit >= sum(floor) else {
       throw MemoryPlanError(
-        limit: limit, requiredByteCount: needed, items: items(floor, contextLength),
-        fixes: fixes(needed: needed, contextLength: contextLength))
+        limit: limit, requiredByteCount: sum(floor), items: floor,
+        fixes: fixes(needed: sum(floor), contextLength: contextLength))
     }
     return .streamed
   }
@@ -74,8 +73,7 @@ package struct MemoryPlanner {
     var fixes = ["--mem-limit \(needed) or more"]
     let shortContext = 128
     if contextLength > shortContext {
-      let floor: Shape = demand.exact == .required ? .windowed : .streamed
-      let saved = needed - min(needed, sum(items(floor, shortContext)))
+      let saved = needed - min(needed, sum(floorItems(shortContext)))
       fixes.append("-c \(shortContext) saves \(saved) bytes of KV cache and scratch")
     }
     if demand.exact == .required {

@@ -68,14 +68,16 @@ extension WeightResidency {
     }
   }
 
-  /// Reads a layer's bundles through the slots' memory and keeps the last part of each neuron.
+  /// Reads a layer's bundles through the memory of slots and staging and keeps the last part of each neuron.
   private func loadDecidingRows(layer: Int) throws(ReadFailure) {
     let bundle = manifest.bundles[layer]
     guard bundle.neuronCount > 0, let target = map.decidingRows[layer] else { return }
     let start = map.slots.first ?? map.stagingSlots
-    let end = map.stagingSlots + plan.slotByteCount * stagingSlotCount
-    let stridesAtOnce = max(1, min((end - start) / bundle.stride - 1, (16 << 20) / bundle.stride))
+    let end = map.mergeStaging + plan.mergeByteCount
     let unit = engine.files[WeightSchedule.FileIndex.bundles].unit
+    let room = min(16 << 20, end - start - 2 * unit)
+    precondition(room >= bundle.stride, "the slots hold a stride and its widening")
+    let stridesAtOnce = room / bundle.stride
     let last = bundle.parts.count - 1
     let rowBytes = bundle.lastPartByteCount
     var first = 0
@@ -97,9 +99,5 @@ extension WeightResidency {
       }
       first += count
     }
-  }
-
-  private var stagingSlotCount: Int {
-    if case .windowed(_, let count) = plan.feedForward { count } else { 0 }
   }
 }

@@ -18,6 +18,8 @@ package import FlashWeights
   let window: WindowLoader?
   private let rowRequests: UnsafeMutablePointer<ReadRequest>
   private let rowsPerChunk: Int
+  /// Whether anything is not resident.
+  private let readsWhileRunning: Bool
 
   /// Takes an engine whose files are the store's dense and bundle file and whose arena is `arena`;
   /// nothing is read yet.
@@ -25,7 +27,7 @@ package import FlashWeights
   /// - Precondition: `arena` has at least `arenaByteCount` bytes.
   package init(
     manifest: StoreManifest, plan: MemoryPlan, engine: any ReadEngine, arena: DirectArena,
-    rowsPerChunk: Int, window tokens: Int?
+    rowsPerChunk: Int, options: StorageOptions
   ) {
     let units = engine.files.map(\.unit)
     let map = ArenaMap(
@@ -39,6 +41,7 @@ package import FlashWeights
     self.map = map
     self.schedule = schedule
     self.rowsPerChunk = rowsPerChunk
+    readsWhileRunning = plan.feedForward != .resident
     ring =
       unsafe schedule.segments.isEmpty
       ? nil
@@ -46,11 +49,13 @@ package import FlashWeights
         engine: engine, segments: schedule.segments, bodyCount: schedule.bodyCount,
         shape: plan.ring, base: arena.base + map.ring)
     if case .windowed(let slots, let staging) = plan.feedForward {
+      let places = unsafe WindowLoader.Places(
+        slotByteCount: plan.slotByteCount, slots: map.slots.map { unsafe arena.base + $0 },
+        staging: arena.base + map.stagingSlots, stagingCount: staging,
+        merge: arena.base + map.mergeStaging, mergeByteCount: plan.mergeByteCount)
       window = unsafe WindowLoader(
-        manifest: manifest, slotsPerLayer: slots, stagingSlots: staging,
-        slotByteCount: plan.slotByteCount, window: tokens, engine: engine,
-        slotBases: map.slots.map { unsafe arena.base + $0 },
-        stagingBase: arena.base + map.stagingSlots)
+        bundles: manifest.bundles, slotsPerLayer: slots, places: places, engine: engine,
+        options: options)
     } else {
       window = nil
     }
@@ -87,7 +92,13 @@ package import FlashWeights
   }
 
   /// Ends a forward pass that used everything it began with.
-  package func endForward() {
+  ///
+  /// - Throws: `FileFailure` when the store changed under a run that reads it, so that what was
+  ///   computed may be of two stores.
+  package func endForward() throws(FileFailure) {
+    if readsWhileRunning {
+      for file in engine.files { try file.checkUnchanged() }
+    }
     ring?.end()
   }
 

@@ -65,17 +65,12 @@ struct WeightSchedule {
     where tensor.role == role && tensor.layer == layer {
       if let offset = map.tensors[index] {
         tensors[index] = [WeightPiece(rows: 0..<tensor.rows, segment: nil, offset: offset)]
-      } else if !Self.isLookedUp(tensor, manifest) {
+      } else if !manifest.isLookedUp(tensor) {
         tensors[index] = streamed(
           rows: 0..<tensor.rows, rowByteCount: tensor.rowByteCount, start: tensor.extent.offset,
           file: FileIndex.dense)
       }
     }
-  }
-
-  private static func isLookedUp(_ tensor: StoredTensor, _ manifest: StoreManifest) -> Bool {
-    tensor.role == .positionEmbedding
-      || tensor.role == .tokenEmbedding && !manifest.configuration.hasTiedHead
   }
 
   private mutating func appendBundles(

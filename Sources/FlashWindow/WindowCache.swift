@@ -90,6 +90,9 @@ package struct WindowStatistics: Sendable, Equatable {
   package var hits = 0
   package var misses = 0
   package var evictions = 0
+  /// Bytes of the misses, and bytes asked of flash for them: merged and in whole units.
+  package var wantedByteCount = 0
+  package var readByteCount = 0
 
   package init() {}
 }

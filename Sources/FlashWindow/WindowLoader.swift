@@ -17,45 +17,66 @@ import FlashWeights
 /// recent token used; where there is none, into a staging slot that is given up after use. So a
 /// working set larger than the window costs its misses and nothing more, and what is cached stays.
 @safe final class WindowLoader {
-  private let manifest: StoreManifest
-  private let engine: any ReadEngine
-  private let slotByteCount: Int
-  private let slotBases: [UnsafeMutableRawPointer]
-  private let stagingBase: UnsafeMutableRawPointer
-  private let stagingSlots: Int
+  /// Where in memory what is loaded goes.
+  @unsafe struct Places {
+    var slotByteCount: Int
+    /// For each layer its first slot.
+    var slots: [UnsafeMutableRawPointer]
+    /// Slots for strides that the window does not keep.
+    var staging: UnsafeMutableRawPointer
+    var stagingCount: Int
+    /// Where merged reads land.
+    var merge: UnsafeMutableRawPointer
+    var mergeByteCount: Int
+  }
+
+  private let bundles: [BundleLayout]
+  private let places: Places
   private var cache: WindowCache
-  private let requests: UnsafeMutablePointer<ReadRequest>
+  private var reader: MissReader
   private let addresses: UnsafeMutablePointer<UnsafeRawPointer>
   private let isHit: UnsafeMutablePointer<Bool>
-  private var batch: ReadBatch?
 
   init(
-    manifest: StoreManifest, slotsPerLayer: [Int], stagingSlots: Int, slotByteCount: Int,
-    window: Int?, engine: any ReadEngine, slotBases: [UnsafeMutableRawPointer],
-    stagingBase: UnsafeMutableRawPointer
+    bundles: [BundleLayout], slotsPerLayer: [Int], places: Places, engine: any ReadEngine,
+    options: StorageOptions
   ) {
-    self.manifest = manifest
-    self.engine = engine
-    self.slotByteCount = slotByteCount
-    unsafe self.slotBases = unsafe slotBases
-    unsafe self.stagingBase = unsafe stagingBase
-    self.stagingSlots = stagingSlots
+    self.bundles = bundles
+    unsafe self.places = unsafe places
     cache = WindowCache(
-      stridesPerLayer: manifest.bundles.map(\.strideCount), slotsPerLayer: slotsPerLayer,
-      window: window)
-    let widest = manifest.bundles.map(\.strideCount).max() ?? 1
-    unsafe requests = .allocate(capacity: widest)
+      stridesPerLayer: bundles.map(\.strideCount), slotsPerLayer: slotsPerLayer,
+      window: options.window)
+    let widest = max(1, bundles.map(\.strideCount).max() ?? 1)
+    reader = unsafe MissReader(
+      engine: engine, capacity: min(widest, Self.missCapacity(bundles, places, engine, options)),
+      staging: places.merge, stagingByteCount: places.mergeByteCount, options: options)
     unsafe addresses = .allocate(capacity: widest)
     unsafe isHit = .allocate(capacity: widest)
   }
 
   deinit {
-    unsafe requests.deallocate()
     unsafe addresses.deallocate()
     unsafe isHit.deallocate()
   }
 
-  var statistics: WindowStatistics { cache.statistics }
+  /// Misses of one load: as many as can be merged, so that a layer that is missing whole is read
+  /// near sequentially, and at most half of what the engine takes at a time.
+  private static func missCapacity(
+    _ bundles: [BundleLayout], _ places: Places, _ engine: any ReadEngine,
+    _ options: StorageOptions
+  ) -> Int {
+    let most = max(1, engine.description.capacity / 2)
+    guard unsafe places.mergeByteCount > 0 else { return most }
+    let wanted = unsafe Double(places.mergeByteCount) / options.readAmplificationLimit
+    return min(most, max(64, Int(wanted) / max(1, unsafe places.slotByteCount)))
+  }
+
+  var statistics: WindowStatistics {
+    var statistics = cache.statistics
+    statistics.wantedByteCount = reader.wantedByteCount
+    statistics.readByteCount = reader.readByteCount
+    return statistics
+  }
 
   /// Begins a token: what only older ones used may go.
   func beginForward() { cache.advanceToken() }
@@ -63,71 +84,53 @@ import FlashWeights
   /// Finds as many of the strides, from the first on, as there is room for, and puts reads in
   /// flight for those that are not in DRAM.
   ///
-  /// - Precondition: `finish` ended the last load, and `strides` is not empty.
+  /// - Precondition: `finish` ended the last load, and `strides` is ascending and not empty.
   func begin(
     layer: Int, strides: UnsafeBufferPointer<Int32>
   ) throws(ReadFailure) -> WindowLoad {
-    precondition(batch == nil && !strides.isEmpty, "one load at a time")
-    // Half of what the engine takes at a time is left to the stream ring.
-    let mostReads = engine.description.capacity / 2
+    precondition(!strides.isEmpty, "a load wants something")
     var staged = 0
-    var reads = 0
     var count = 0
-    while count < strides.count, reads < mostReads {
+    // Full staging or a full queue: the strides that are left come in the next load.
+    while count < strides.count, !reader.isFull, unsafe staged < places.stagingCount {
       let stride = unsafe Int(strides[count])
-      let slot: UnsafeMutableRawPointer
       let placement = cache.request(StrideIndex(stride), in: LayerIndex(layer))
+      let slot: UnsafeMutableRawPointer
       switch placement {
       case .hit(let index), .miss(let index):
-        unsafe slot = slotBases[layer] + index.value * slotByteCount
+        unsafe slot = places.slots[layer] + index.value * places.slotByteCount
       case .noSlot:
-        // The staging slots are full: this stride and those behind it come in the next load.
-        guard staged < stagingSlots else { return try submit(count: count, reads: reads) }
-        unsafe slot = stagingBase + staged * slotByteCount
+        unsafe slot = places.staging + staged * places.slotByteCount
         staged += 1
       }
+      let front = bundles[layer].front(ofStride: stride)
       let isHit = if case .hit = placement { true } else { false }
-      unsafe addRequest(layer: layer, stride: stride, slot: slot, place: count, &reads, isHit)
+      if !isHit { unsafe reader.add(front, slot: slot) }
+      unsafe self.isHit[count] = isHit
+      unsafe addresses[count] = UnsafeRawPointer(slot + reader.lead(of: front))
       count += 1
     }
-    return try submit(count: count, reads: reads)
-  }
-
-  /// Notes where a stride's front will be, and the read that brings it there if it is a miss.
-  private func addRequest(
-    layer: Int, stride: Int, slot: UnsafeMutableRawPointer, place: Int, _ reads: inout Int,
-    _ isHit: Bool
-  ) {
-    let bundle = manifest.bundles[layer]
-    let file = WeightSchedule.FileIndex.bundles
-    let wanted = FileExtent(
-      offset: bundle.extent.offset + stride * bundle.stride, byteCount: bundle.frontByteCount)
-    let widened = wanted.widened(toUnit: engine.files[file].unit)
-    unsafe addresses[place] = UnsafeRawPointer(slot + (wanted.offset - widened.offset))
-    unsafe self.isHit[place] = isHit
-    guard !isHit else { return }
-    let request = unsafe ReadRequest(fileIndex: file, extent: widened, destination: slot)
-    unsafe (requests + reads).initialize(to: request)
-    reads += 1
-  }
-
-  private func submit(count: Int, reads: Int) throws(ReadFailure) -> WindowLoad {
-    batch = try unsafe engine.submit(UnsafeBufferPointer(start: requests, count: reads))
+    try reader.submit()
     return unsafe WindowLoad(strideCount: count, addresses: addresses, isHit: isHit)
   }
 
   /// Waits for the reads of the last `begin`; its misses are then cached.
   func finish() throws(ReadFailure) {
-    guard let batch else { preconditionFailure("a load begins before it ends") }
-    self.batch = nil
-    try engine.wait(for: batch)
+    try reader.finish()
     cache.finishLoading()
   }
 
   /// Forgets a load that failed or was abandoned; the engine is drained already.
   func reset() {
-    batch = nil
+    reader.reset()
     cache.cancelLoading()
+  }
+}
+
+extension BundleLayout {
+  /// Where the front of a stride lies in `bundles.bin`.
+  func front(ofStride index: Int) -> FileExtent {
+    FileExtent(offset: extent.offset + index * stride, byteCount: frontByteCount)
   }
 }
 
