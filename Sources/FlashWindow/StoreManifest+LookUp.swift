@@ -1,13 +1,19 @@
 import FlashWeights
 
 extension StoreManifest {
-  /// Whether a tensor is looked up by row, so that it need not be resident: embeddings, unless the
-  /// output head shares them.
+  /// Whether a tensor is only looked up by row, so that it need not be resident: embeddings, unless
+  /// the output head shares them.
   func isLookedUp(_ tensor: StoredTensor) -> Bool {
     switch tensor.role {
     case .tokenEmbedding: !configuration.hasTiedHead
     case .positionEmbedding: true
     default: false
     }
+  }
+
+  /// Whether rows of a tensor are looked up, and so need row buffers where it is not resident: a
+  /// token embedding that is the output head too passes through the ring as a whole besides.
+  func hasLookedUpRows(_ tensor: StoredTensor) -> Bool {
+    tensor.role == .tokenEmbedding || tensor.role == .positionEmbedding
   }
 }
