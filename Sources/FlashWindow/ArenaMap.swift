@@ -19,7 +19,7 @@ struct ArenaMap {
   private(set) var mergeStaging = 0
   private(set) var rows = 0
   private(set) var byteCount = 0
-  /// Bytes of one looked-up row with its widening.
+  /// Bytes of one looked-up row with its widening; 0 where every row is resident.
   let rowByteCount: Int
 
   private let alignment: Int
@@ -27,9 +27,9 @@ struct ArenaMap {
   init(manifest: StoreManifest, plan: MemoryPlan, unit: Int, rowsPerChunk: Int) {
     alignment = max(4096, unit)
     let lookedUp = zip(manifest.tensors, plan.residentTensors)
-      .filter { manifest.hasLookedUpRows($0) && !$1 }.map(\.0.rowByteCount)
-    rowByteCount = ReadPlan.slotByteCount(
-      forExtentOf: lookedUp.max() ?? 0, unit: max(512, unit))
+      .filter { manifest.isLookedUp($0) && !$1 }.map(\.0.rowByteCount)
+    rowByteCount =
+      lookedUp.max().map { ReadPlan.slotByteCount(forExtentOf: $0, unit: max(512, unit)) } ?? 0
     tensors = zip(manifest.tensors, plan.residentTensors).map { tensor, isResident in
       isResident ? take(tensor.extent.byteCount) : nil
     }

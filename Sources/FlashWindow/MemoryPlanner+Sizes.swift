@@ -38,10 +38,11 @@ extension MemoryPlanner {
     }.max() ?? 0
   }
 
-  /// Slots for bundles that the window does not keep: 2 MiB of them keep 64 reads in flight. The
-  /// same memory takes whole bundles while deciding rows are cut out of them.
+  /// Slots for bundles that the window does not keep: enough for a full queue, and 2 MiB of them
+  /// where the model is large. The same memory takes whole bundles while deciding rows are cut out
+  /// of them.
   var stagingSlots: Int {
-    slotByteCount > 0 ? max(64, (2 << 20) / slotByteCount) : 0
+    slotByteCount > 0 ? max(64, min(2 << 20, bundleByteCount / 16) / slotByteCount) : 0
   }
 
   /// Bytes of the area for merged reads. A load's misses all fit, so that in prefill, where most of
@@ -49,7 +50,7 @@ extension MemoryPlanner {
   /// for small models.
   var mergeByteCount: Int {
     guard slotByteCount > 0, options.mergeGapByteCount >= 0 else { return 0 }
-    return Self.pageRounded(min(8 << 20, max(256 << 10, bundleByteCount / 16)))
+    return Self.pageRounded(min(8 << 20, max(64 << 10, bundleByteCount / 16)))
   }
 
   /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
@@ -66,7 +67,7 @@ extension MemoryPlanner {
   /// Whole-unit buffers for rows that are looked up.
   var rowStagingByteCount: Int {
     let widest =
-      manifest.tensors.filter { manifest.hasLookedUpRows($0) && !isSmall($0) }
+      manifest.tensors.filter { manifest.isLookedUp($0) && !isSmall($0) }
       .map(\.rowByteCount).max() ?? 0
     guard widest > 0 else { return 0 }
     let perRow = ReadPlan.slotByteCount(forExtentOf: widest, unit: unit)

@@ -1,5 +1,6 @@
 import FlashWeights
 
+/// Which tensors are looked up by row instead of being used whole.
 extension StoreManifest {
   /// Whether a tensor is only looked up by row, so that it need not be resident: embeddings, unless
   /// the output head shares them.

@@ -10,10 +10,10 @@ extension WeightResidency {
   /// - Complexity: the resident bytes, at the device's sequential rate; deciding rows cost their
   ///   whole layer's bytes.
   package func load(progress: (Int, Int) -> Void) throws(ReadFailure) {
-    var extents: [(file: Int, extent: FileExtent, place: Int)] = []
+    var extents: [(name: String, file: Int, extent: FileExtent, place: Int)] = []
     for (index, tensor) in manifest.tensors.enumerated() {
       guard let place = map.tensors[index] else { continue }
-      extents.append((WeightSchedule.FileIndex.dense, tensor.extent, place))
+      extents.append((tensor.name, WeightSchedule.FileIndex.dense, tensor.extent, place))
     }
     for (layer, bundle) in manifest.bundles.enumerated() {
       guard let place = map.bundles[layer],
@@ -21,20 +21,26 @@ extension WeightResidency {
       else { continue }
       let bytes = min(resident.rows.count * bundle.stride, bundle.extent.byteCount)
       let extent = FileExtent(offset: bundle.extent.offset, byteCount: bytes)
-      extents.append((WeightSchedule.FileIndex.bundles, extent, place))
+      extents.append(("layer \(layer)", WeightSchedule.FileIndex.bundles, extent, place))
     }
     let deciding = isWindowed ? manifest.bundles.reduce(0) { $0 + $1.extent.byteCount } : 0
     let total = extents.reduce(deciding) { $0 + $1.extent.byteCount }
     var done = 0
     for item in extents {
-      try load(item.extent, file: item.file, place: item.place) {
-        done += $0
-        progress(done, total)
+      do throws(ReadFailure) {
+        try load(item.extent, file: item.file, place: item.place) {
+          done += $0
+          progress(done, total)
+        }
+      } catch {
+        throw error.adding(context: item.name)
       }
     }
     guard isWindowed else { return }
     for layer in manifest.bundles.indices {
-      try loadDecidingRows(layer: layer)
+      do throws(ReadFailure) { try loadDecidingRows(layer: layer) } catch {
+        throw error.adding(context: "layer \(layer)")
+      }
       done += manifest.bundles[layer].extent.byteCount
       progress(done, total)
     }

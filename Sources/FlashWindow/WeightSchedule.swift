@@ -7,7 +7,8 @@ struct WeightPiece {
   var rows: Range<Int>
   /// Index of the ring's segment, nil where the piece is resident.
   var segment: Int?
-  /// Bytes from the arena's start (resident) or from the buffer's start (streamed) to the first row.
+  /// Bytes from the arena's start (resident) or from the buffer's start (streamed) to the first
+  /// row.
   var offset: Int
 }
 

@@ -1,0 +1,113 @@
+import FlashIO
+import FlashKernels
+import FlashTestSupport
+import Testing
+
+@testable import FlashWeights
+@testable import FlashWindow
+
+/// The plan's sum is true, fits the limit, and uses what a larger limit gives.
+struct MemoryPlannerTests {
+  static let models = [
+    PlannedModel(format: .f32), PlannedModel(format: .q4_0), PlannedModel(format: .q8_0),
+    PlannedModel(format: .f16, family: .opt), PlannedModel(format: .bf16, hasTiedHead: true),
+  ]
+  static let demands: [MemoryDemand.ExactDemand] = [.no, .ifItFits, .required]
+
+  /// Limits from the floor to past all resident, in steps that are no multiples of a page.
+  private static func limits(_ plan: MemoryPlan) -> [Int] {
+    let span = plan.residentByteCount - plan.minimumByteCount
+    return (0...60).map { plan.minimumByteCount + span * $0 / 57 + $0 % 3 }
+  }
+
+  @Test(arguments: models.indices, [512, 4096])
+  func theSumIsTrueAndFitsTheLimit(model: Int, unit: Int) throws {
+    let model = Self.models[model]
+    for exact in Self.demands {
+      for context in [nil, 200, 512] {
+        let free = try model.planner(exact, limit: nil, context: context, unit: unit).plan()
+        #expect(free.feedForward == .resident)
+        for limit in Self.limits(free) {
+          let planner = model.planner(exact, limit: limit, context: context, unit: unit)
+          let plan = try planner.plan()
+          #expect(plan.byteCount <= limit)
+          if let context { #expect(plan.contextLength == context) }
+          #expect(plan.contextLength >= 512 || context != nil)
+          #expect(plan.contextLength <= 2048)
+          #expect(exact != .required || plan.shape > 0)
+          #expect(exact != .no || plan.shape != 1)
+          #expect(plan.minimumByteCount == free.minimumByteCount)
+          let arena = WeightResidency.arenaByteCount(
+            manifest: model.manifest, plan: plan, unit: unit, rowsPerChunk: 16)
+          // An embedding that the head shares needs no row buffers once it is resident.
+          #expect(plan.arenaItemByteCount >= arena)
+          #expect(
+            plan.arenaItemByteCount == arena || model.manifest.configuration.hasTiedHead)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: models.indices)
+  func aLargerLimitKeepsMore(model: Int) throws {
+    let model = Self.models[model]
+    for exact in Self.demands {
+      let free = try model.planner(exact, limit: nil).plan()
+      var last: MemoryPlan?
+      for limit in Self.limits(free) {
+        let plan = try model.planner(exact, limit: limit).plan()
+        if let last {
+          #expect(plan.shape >= last.shape)
+          if plan.shape == last.shape {
+            let kept = plan.keptByteCount(model.manifest)
+            #expect(kept >= last.keptByteCount(model.manifest), "limit \(limit)")
+          }
+        }
+        last = plan
+      }
+      #expect(last?.feedForward == .resident)
+    }
+  }
+
+  @Test(arguments: models.indices)
+  func belowTheFloorTheArithmeticIsTold(model: Int) throws {
+    let model = Self.models[model]
+    for exact in Self.demands {
+      let floor = try model.planner(exact, limit: nil).plan().minimumByteCount
+      for limit in [0, 1, floor / 2, floor - 1] {
+        let error = try #require(throws: MemoryPlanError.self) {
+          _ = try model.planner(exact, limit: limit).plan()
+        }
+        #expect(error.limit == limit && error.requiredByteCount == floor)
+        #expect(error.items.reduce(0) { $0 + $1.byteCount } == floor)
+        #expect(!error.fixes.isEmpty)
+      }
+      _ = try model.planner(exact, limit: floor).plan()
+    }
+  }
+
+  @Test func aChosenContextGrowsWithTheLimit() throws {
+    let model = Self.models[0]
+    let free = try model.planner(.ifItFits, limit: nil, context: nil).plan()
+    #expect(free.contextLength == 2048)
+    var last = 0
+    for limit in Self.limits(free) {
+      let plan = try model.planner(.no, limit: limit, context: nil).plan()
+      if plan.feedForward != .resident {
+        #expect(plan.contextLength >= last)
+        last = plan.contextLength
+      }
+    }
+    #expect(last > 512)
+  }
+
+  @Test func aWindowedRunPrefersTheWindowToALongContext() throws {
+    let model = Self.models[0]
+    let (short, long) = (
+      try model.planner(.required, limit: nil, context: 512).plan().minimumByteCount,
+      try model.planner(.required, limit: nil, context: 2048).plan().minimumByteCount
+    )
+    let plan = try model.planner(.required, limit: long, context: nil).plan()
+    #expect(short < long && plan.contextLength == 512)
+  }
+}
