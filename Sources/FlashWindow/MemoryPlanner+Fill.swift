@@ -5,7 +5,9 @@ import FlashWeights
 extension MemoryPlanner {
   func make(_ shape: Shape, contextLength: Int) -> MemoryPlan {
     var items = items(shape, contextLength)
-    let spare = max(0, (options.memoryLimit ?? Int.max) - sum(items))
+    let floor = sum(items)
+    let unclaimed = max(0, (options.memoryLimit ?? Int.max) - floor)
+    let spare = unclaimed - Self.kernelByteCount(for: unclaimed)
     var resident = manifest.tensors.map { shape == .resident || isSmall($0) }
     var notes: [String] = []
     let feedForward: MemoryPlan.FeedForwardResidency
@@ -33,6 +35,9 @@ extension MemoryPlanner {
       feedForward = .streamed(residentStrides: strides)
       notes.append("weights that are not resident are read in order for every token")
     }
+    add(
+      Self.kernelByteCount(for: sum(items) - floor), to: "kernel", "and for what fills the limit",
+      &items)
     let floorContext =
       demand.contextLength ?? min(Self.floorContextLength, demand.maximumContextLength)
     let residentItems = self.items(.resident, floorContext)
