@@ -27,7 +27,7 @@ struct ArenaMap {
   init(manifest: StoreManifest, plan: MemoryPlan, unit: Int, rowsPerChunk: Int) {
     alignment = max(4096, unit)
     let lookedUp = zip(manifest.tensors, plan.residentTensors)
-      .filter { manifest.isLookedUp($0) && !$1 }.map(\.0.rowByteCount)
+      .filter { manifest.hasLookedUpRows($0) && !$1 }.map(\.0.rowByteCount)
     rowByteCount =
       lookedUp.max().map { ReadPlan.slotByteCount(forExtentOf: $0, unit: max(512, unit)) } ?? 0
     tensors = zip(manifest.tensors, plan.residentTensors).map { tensor, isResident in

@@ -67,7 +67,7 @@ extension MemoryPlanner {
   /// Whole-unit buffers for rows that are looked up.
   var rowStagingByteCount: Int {
     let widest =
-      manifest.tensors.filter { manifest.isLookedUp($0) && !isSmall($0) }
+      manifest.tensors.filter { manifest.hasLookedUpRows($0) && !isSmall($0) }
       .map(\.rowByteCount).max() ?? 0
     guard widest > 0 else { return 0 }
     let perRow = ReadPlan.slotByteCount(forExtentOf: widest, unit: unit)

@@ -74,7 +74,8 @@ extension WeightResidency {
     }
   }
 
-  /// Reads a layer's bundles through the memory of slots and staging and keeps the last part of each neuron.
+  /// Reads a layer's bundles through the memory of slots and staging and keeps the last part of
+  /// each neuron.
   private func loadDecidingRows(layer: Int) throws(ReadFailure) {
     let bundle = manifest.bundles[layer]
     guard bundle.neuronCount > 0, let target = map.decidingRows[layer] else { return }
