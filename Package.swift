@@ -38,9 +38,10 @@ let package = Package(
     module("FlashText", []),
     module("FlashWeights", ["FlashIO", "FlashKernels", crypto]),
     module("FlashWindow", ["FlashWeights", "FlashIO"]),
+    module("FlashModel", ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"]),
     .target(
       name: "FlashTestSupport",
-      dependencies: ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"],
+      dependencies: ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"],
       path: "Tests/FlashTestSupport", exclude: ["Fixtures"], swiftSettings: strict),
     tests("FlashKernelsTests", ["FlashKernels"]),
     tests("FlashIOTests", ["FlashIO", "FlashTestSupport"]),
@@ -51,5 +52,8 @@ let package = Package(
     tests(
       "FlashWindowTests",
       ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
+    tests(
+      "FlashModelTests",
+      ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
   ]
 )

@@ -16,12 +16,10 @@ internal import Glibc
 
   private var table: ReadTable
   private var random: SplitMix
-  /// May change between reads; those in flight keep their fate.
-  package var faults: SimulatedFaults
+  private let faults: SimulatedFaults
   private let queueDepth: Int
   private var now = 0
-  /// Reads put in flight so far.
-  package private(set) var takenCount = 0
+  private var takenCount = 0
   private var inFlight: [Flight] = []
 
   private struct Flight {
@@ -50,7 +48,7 @@ internal import Glibc
     inFlight.reserveCapacity(queueDepth)
     description = ReadEngineDescription(
       kind: .simulated, queueDepth: queueDepth, capacity: capacity,
-      directUnit: files.commonDirectUnit, reasons: files.compactMap(\.fallbackSentence))
+      directUnit: files.commonDirectUnit)
   }
 
   package func submit(_ requests: UnsafeBufferPointer<ReadRequest>) throws(ReadFailure) -> ReadBatch

@@ -1,0 +1,50 @@
+/// The neurons of a layer that are computed, ascending: all of them (dense), those that fire
+/// (exact), or what a predictor or router names.
+///
+/// A view of scratch memory; it lives until the next layer.
+@safe struct ActiveSet {
+  private let neurons: UnsafePointer<Int32>?
+  let count: Int
+
+  /// Every neuron of a run of `count`.
+  static func all(_ count: Int) -> ActiveSet { unsafe ActiveSet(neurons: nil, count: count) }
+
+  /// - Precondition: `neurons` are ascending.
+  init(neurons: UnsafePointer<Int32>?, count: Int) {
+    unsafe self.neurons = unsafe neurons
+    self.count = count
+  }
+
+  /// The neuron at a place in the set.
+  subscript(place: Int) -> Int {
+    if let neurons = unsafe neurons { unsafe Int(neurons[place]) } else { place }
+  }
+
+  var isAll: Bool { unsafe neurons == nil }
+
+  /// Writes the strides that the neurons from a place on lie in, ascending, each once; returns
+  /// their number.
+  func collectStrides(
+    from start: Int, neuronsPerStride: Int, into strides: UnsafeMutablePointer<Int32>
+  ) -> Int {
+    var count = 0
+    for place in start..<self.count {
+      let stride = Int32(self[place] / neuronsPerStride)
+      if count > 0, unsafe strides[count - 1] == stride { continue }
+      unsafe strides[count] = stride
+      count += 1
+    }
+    return count
+  }
+
+  /// The first place from `start` on whose neuron is at least `neuron`.
+  func firstPlace(atLeast neuron: Int, from start: Int) -> Int {
+    var low = start
+    var high = count
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < neuron { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}

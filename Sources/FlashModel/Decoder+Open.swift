@@ -1,0 +1,86 @@
+package import FlashIO
+import FlashKernels
+package import FlashWeights
+package import FlashWindow
+
+/// Opening a store: choices, plan, memory, engine, and the first reads.
+extension Decoder {
+  /// Opens a store under the given options; when it returns, everything resident is in DRAM.
+  ///
+  /// - Parameter progress: called while resident weights are read, with bytes done and in all.
+  /// - Throws: `DecoderError.unsupported` for options the model cannot have, `MemoryPlanError` when
+  ///   the limit is below the floor, `ArenaFailure`, `FileFailure`, `ReadEngineFailure` and
+  ///   `ReadFailure` for what the system refuses.
+  package convenience init(
+    store: WeightStore, options: DecoderOptions = DecoderOptions(),
+    progress: (Int, Int) -> Void = { _, _ in }
+  ) throws {
+    let files = try Self.openFiles(store, direct: options.storage.direct)
+    try self.init(
+      manifest: store.manifest, files: files, options: options, progress: progress
+    ) { arena, capacity throws(ReadEngineFailure) in
+      try ReadEngineSelection.make(
+        files: files, arenas: [arena],
+        configuration: .init(
+          choice: options.storage.engine, queueDepth: options.storage.queueDepth,
+          capacity: capacity))
+    }
+  }
+
+  /// Opens a store over any read engine; tests simulate one.
+  ///
+  /// - Parameter makeEngine: given the arena and the number of reads that may be outstanding.
+  package convenience init(
+    manifest: StoreManifest, files: [FlashFile], options: DecoderOptions,
+    progress: (Int, Int) -> Void = { _, _ in },
+    makeEngine: (DirectArena, Int) throws -> any ReadEngine
+  ) throws {
+    let settings = try DecoderSettings(manifest: manifest, options: options)
+    let unit = files.map(\.unit).max() ?? 1
+    let plan = try settings.planner(unit: unit).plan()
+    let memory = try ScratchArena(
+      byteCount: settings.memoryByteCount(contextLength: plan.contextLength))
+    let arena = try DirectArena(
+      byteCount: WeightResidency.arenaByteCount(
+        manifest: manifest, plan: plan, unit: unit, rowsPerChunk: settings.chunk),
+      prefault: true)
+    let engine = try makeEngine(arena, DecoderSettings.outstandingReads)
+    let residency = WeightResidency(
+      manifest: manifest, plan: plan, engine: engine, arena: arena,
+      rowsPerChunk: settings.chunk, window: options.storage.window)
+    try residency.load(progress: progress)
+    let buffers = settings.buffers(contextLength: plan.contextLength, in: memory)
+    let core = DecoderCore(
+      configuration: manifest.configuration, kernels: settings.kernels,
+      pool: WorkerPool(threadCount: settings.threadCount), residency: residency,
+      scratch: buffers.scratch)
+    self.init(
+      parts: DecoderParts(
+        core: core, weights: ModelWeights(manifest), cache: buffers.cache,
+        rotary: buffers.rotary, memory: memory, plan: plan,
+        mode: settings.mode(for: plan),
+        meter: options.measuresActivity ? ActivityMeter(manifest) : nil
+      ))
+  }
+
+  /// The plan that opening the store would follow; nothing is reserved or read.
+  ///
+  /// - Throws: as `init` up to the plan.
+  package static func plan(
+    store: WeightStore, options: DecoderOptions
+  ) throws -> (plan: MemoryPlan, mode: SparsityMode) {
+    let files = try openFiles(store, direct: options.storage.direct)
+    let settings = try DecoderSettings(manifest: store.manifest, options: options)
+    let plan = try settings.planner(unit: files.map(\.unit).max() ?? 1).plan()
+    return (plan, settings.mode(for: plan))
+  }
+
+  private static func openFiles(
+    _ store: WeightStore, direct: DirectMode
+  ) throws(FileFailure) -> [FlashFile] {
+    [
+      try FlashFile(path: store.densePath, direct: direct),
+      try FlashFile(path: store.bundlesPath, direct: direct),
+    ]
+  }
+}

@@ -1,0 +1,151 @@
+package import FlashIO
+package import FlashKernels
+package import FlashWeights
+package import FlashWindow
+
+/// A variable-GQA decoder over a weight store: tokens go in, logits come out.
+///
+/// One thread owns it; it has no lock and no `await`. For one store, mode, KV format and
+/// instruction set, logits are a function of the tokens before them, bit for bit, whatever the
+/// memory limit, thread count, chunk or I/O engine. After `init` a forward pass allocates nothing
+/// here and below.
+@safe package final class Decoder {
+  package let configuration: ModelConfiguration
+  package let plan: MemoryPlan
+  package let mode: SparsityMode
+  package let keyFormat: KeyValueFormat
+  package let valueFormat: KeyValueFormat
+  /// Tokens in the KV cache.
+  package private(set) var position = 0
+  let core: DecoderCore
+  let weights: ModelWeights
+  private let embedding: TokenEmbedding
+  private let attention: Attention
+  private let feedForward: SparseFeedForward
+  private let memory: ScratchArena
+  private var forwardNanoseconds = 0
+
+  /// Which positions' logits a call wants.
+  package enum LogitsRequest: Sendable { case none, last, all }
+
+  package var contextLength: Int { plan.contextLength }
+  package var instructionSet: InstructionSet { core.kernels.instructionSet }
+  package var threadCount: Int { core.pool.threadCount }
+
+  init(parts: DecoderParts) {
+    configuration = parts.core.configuration
+    plan = parts.plan
+    mode = parts.mode
+    keyFormat = parts.cache.keyFormat
+    valueFormat = parts.cache.valueFormat
+    core = parts.core
+    weights = parts.weights
+    memory = parts.memory
+    embedding = TokenEmbedding(core: core, weights: weights)
+    attention = Attention(core: core, cache: parts.cache, rotary: parts.rotary)
+    feedForward = SparseFeedForward(core: core, mode: mode, meter: parts.meter)
+  }
+
+  /// Forgets all tokens.
+  package func reset() { position = 0 }
+
+  /// Forgets the tokens from `position` on.
+  package func truncate(to position: Int) {
+    precondition((0...self.position).contains(position), "only what is there can be forgotten")
+    self.position = position
+  }
+
+  /// Appends `tokens` and hands out the logits that were asked for.
+  ///
+  /// - Parameters:
+  ///   - promptEnd: positions before it count as prompt (dynamic RoPE scaling uses the whole
+  ///     prompt's length for all of them).
+  ///   - isCancelled: asked once a layer.
+  ///   - progress: called after each chunk with the number of tokens done.
+  ///   - onLogits: called with the token's index and its logits `[vocabularySize]`, in order; the
+  ///     memory is the decoder's.
+  /// - Throws: `DecoderError` for tokens that do not fit or are not in the vocabulary, or when
+  ///   cancelled; `ReadFailure` with the layer for a read that failed; what `onLogits` throws. The
+  ///   decoder stays usable, at the position of the last whole chunk.
+  /// - Complexity: per token every weight that its mode needs, at DRAM's or flash's rate.
+  package func forward(
+    _ tokens: [Int32], promptEnd: Int = 0, logits: LogitsRequest,
+    isCancelled: () -> Bool = { false }, progress: (Int) -> Void = { _ in },
+    onLogits: (Int, UnsafeBufferPointer<Float>) throws -> Void
+  ) throws {
+    try check(tokens)
+    let start = DecoderCore.nanoseconds
+    defer { forwardNanoseconds += DecoderCore.nanoseconds - start }
+    let shape = core.scratch.shape
+    let chunk = logits == .all ? min(shape.chunk, shape.logitsRows) : shape.chunk
+    var done = 0
+    while done < tokens.count {
+      let count = min(chunk, tokens.count - done)
+      let wanted: Range<Int>
+      switch logits {
+      case .none: wanted = 0..<0
+      case .last: wanted = done + count == tokens.count ? count - 1..<count : 0..<0
+      case .all: wanted = 0..<count
+      }
+      do {
+        try forwardChunk(
+          tokens[done..<done + count], promptEnd: promptEnd, logits: wanted,
+          isCancelled: isCancelled)
+      } catch {
+        core.residency.reset()
+        throw error
+      }
+      for (row, index) in wanted.enumerated() {
+        let values = unsafe UnsafeBufferPointer(
+          start: core.scratch.logits + row * shape.vocabularySize, count: shape.vocabularySize)
+        try unsafe onLogits(done + index, values)
+      }
+      done += count
+      progress(done)
+    }
+  }
+
+  /// Sends one chunk through all layers. This is the whole decoder.
+  private func forwardChunk(
+    _ tokens: ArraySlice<Int32>, promptEnd: Int, logits: Range<Int>, isCancelled: () -> Bool
+  ) throws {
+    try core.residency.beginForward(includesHead: !logits.isEmpty)
+    try embedding.embed(tokens, position: position)
+    attention.rotary?.prepare(position: position, count: tokens.count, promptEnd: promptEnd)
+    for (layer, weights) in weights.layers.enumerated() {
+      if isCancelled() { throw DecoderError.cancelled }
+      do throws(ReadFailure) {
+        try attention.forward(weights, layer: layer, position: position, tokenCount: tokens.count)
+        try feedForward.forward(weights, layer: layer, tokenCount: tokens.count)
+      } catch {
+        throw error.adding(context: "layer \(layer)")
+      }
+    }
+    if !logits.isEmpty { try embedding.logits(rows: logits) }
+    core.residency.endForward()
+    position += tokens.count
+  }
+
+  private func check(_ tokens: [Int32]) throws(DecoderError) {
+    guard position + tokens.count <= contextLength else {
+      throw .contextFull(contextLength: contextLength, needed: position + tokens.count)
+    }
+    let vocabularySize = configuration.vocabularySize
+    for token in tokens where token < 0 || Int(token) >= vocabularySize {
+      throw .unknownToken(token, vocabularySize: vocabularySize)
+    }
+  }
+
+  /// Totals since the decoder was opened.
+  package var statistics: DecoderStatistics {
+    DecoderStatistics(
+      forwardNanoseconds: forwardNanoseconds,
+      arithmeticNanoseconds: core.arithmeticNanoseconds,
+      reads: core.residency.statistics, windowHits: core.residency.windowStatistics.hits,
+      windowMisses: core.residency.windowStatistics.misses,
+      windowEvictions: core.residency.windowStatistics.evictions)
+  }
+
+  /// How flash is read, for the footer.
+  package var readEngine: ReadEngineDescription { core.residency.engineDescription }
+}

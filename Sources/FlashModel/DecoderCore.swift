@@ -1,0 +1,117 @@
+import FlashIO
+import FlashKernels
+import FlashWeights
+import FlashWindow
+internal import Glibc
+
+/// What every step of a forward pass works with: kernels, threads, weights, buffers and a clock.
+@safe final class DecoderCore {
+  let configuration: ModelConfiguration
+  let kernels: Kernels
+  let pool: WorkerPool
+  let residency: WeightResidency
+  let scratch: DecoderScratch
+  /// Nanoseconds spent in kernels since the decoder was made.
+  private(set) var arithmeticNanoseconds = 0
+
+  init(
+    configuration: ModelConfiguration, kernels: Kernels, pool: WorkerPool,
+    residency: WeightResidency, scratch: DecoderScratch
+  ) {
+    self.configuration = configuration
+    self.kernels = kernels
+    self.pool = pool
+    self.residency = residency
+    self.scratch = scratch
+  }
+
+  static var nanoseconds: Int {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return time.tv_sec * 1_000_000_000 + time.tv_nsec
+  }
+
+  /// Runs `body(part)` for all parts on the pool and counts the time as arithmetic.
+  func run(_ partCount: Int, _ body: (Int) -> Void) {
+    let start = Self.nanoseconds
+    pool.run(partCount, body)
+    arithmeticNanoseconds += Self.nanoseconds - start
+  }
+
+  /// Cuts `count` items into one range a thread and runs `body` for each that is not empty.
+  func split(_ count: Int, granularity: Int = 1, _ body: (Range<Int>) -> Void) {
+    let parts = pool.threadCount
+    run(parts) { part in
+      let range = WorkerPool.split(
+        count: count, parts: parts, granularity: granularity, index: part)
+      if !range.isEmpty { body(range) }
+    }
+  }
+
+  /// Rounds `[tokenCount, width]` as dot products with rows of `format` want it, into
+  /// `scratch.activations`.
+  func prepareActivations(
+    _ input: UnsafePointer<Float>, width: Int, tokenCount: Int, format: RowFormat
+  ) {
+    let stride = scratch.shape.activationByteCount
+    split(tokenCount) { tokens in
+      for token in tokens {
+        unsafe kernels.prepareActivation(
+          input + token * width, width: width, format,
+          into: scratch.activations + token * stride)
+      }
+    }
+  }
+
+  /// `output[t] = weight · input[t] + bias`, output rows `outputStride` values apart.
+  ///
+  /// `scratch.activations` must hold the prepared input. Throws the read that failed.
+  func project(
+    _ matrix: LayerMatrix, tokenCount: Int, output: UnsafeMutablePointer<Float>, outputStride: Int
+  ) throws(ReadFailure) {
+    let tensor = matrix.tensor
+    try unsafe residency.withRows(ofTensor: matrix.index) { rows, base in
+      split(rows.count) { part in
+        unsafe kernels.dot(
+          tensor.format, width: tensor.width, rows: base + part.lowerBound * tensor.rowByteCount,
+          rowStride: tensor.rowByteCount, rowCount: part.count,
+          activations: scratch.activations,
+          activationStride: scratch.shape.activationByteCount, tokenCount: tokenCount,
+          output: output + rows.lowerBound + part.lowerBound, outputStride: outputStride)
+      }
+    }
+    guard let bias = matrix.bias else { return }
+    let values = unsafe residency.address(ofTensor: bias).assumingMemoryBound(to: Float.self)
+    for token in 0..<tokenCount {
+      unsafe kernels.add(values, to: output + token * outputStride, count: tensor.rows)
+    }
+  }
+
+  /// Norms `tokenCount` rows of `[.., width]` into `output`.
+  func normalize(
+    _ input: UnsafePointer<Float>, tokenCount: Int, norm: LayerNorm,
+    into output: UnsafeMutablePointer<Float>
+  ) {
+    let width = configuration.width
+    let weight = unsafe residency.address(ofTensor: norm.weight)
+      .assumingMemoryBound(to: Float.self)
+    let bias = unsafe norm.bias.map {
+      unsafe residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
+    }
+    let epsilon = Float(configuration.normalization.epsilon)
+    split(tokenCount) { tokens in
+      for token in tokens {
+        let row = unsafe input + token * width
+        switch configuration.normalization.kind {
+        case .rms:
+          unsafe kernels.rmsNorm(
+            row, width: width, weight: weight, epsilon: epsilon, into: output + token * width)
+        case .layer:
+          unsafe kernels.layerNorm(
+            row, width: width, weight: weight, bias: bias, epsilon: epsilon,
+            into: output + token * width)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,53 @@
+package import FlashKernels
+package import FlashWindow
+
+/// How a decoder is opened; everything not given is chosen and reported.
+package struct DecoderOptions: Sendable {
+  package var sparsity: SparsityChoice = .auto
+  /// Positions of the KV cache; nil takes the largest that the plan allows.
+  package var contextLength: Int?
+  package var keyFormat: KeyValueFormat?
+  package var valueFormat: KeyValueFormat?
+  /// Nil: one thread per physical core.
+  package var threadCount: Int?
+  package var instructionSet: InstructionSet?
+  /// Tokens that go through a layer together in prefill; never changes the answer.
+  package var prefillChunk = 64
+  /// Rows of logits that one call can hand out per chunk: 1 to generate, more to score text.
+  package var logitsRowCapacity = 1
+  /// Bytes that the caller's tokenizer takes, for the plan.
+  package var textByteCount = 0
+  /// Whether to count which neurons fire (`Decoder.meter`); costs allocations for every token.
+  package var measuresActivity = false
+  /// What limits memory and how flash is read.
+  package var storage = StorageOptions()
+
+  package init() {}
+}
+
+/// What the user asked for with `--sparsity`.
+package enum SparsityChoice: String, CaseIterable, Sendable {
+  /// Lossless: `exact` where the model and the limit allow, otherwise `dense`.
+  case auto
+  case dense, exact
+}
+
+/// What is computed (design: dense and exact give the same bits).
+package enum SparsityMode: String, Sendable {
+  /// Every neuron.
+  case dense
+  /// Only neurons that their resident gate row says fire; ReLU models.
+  case exact
+}
+
+/// Why a forward pass ended early or could not begin.
+package enum DecoderError: Error {
+  /// The tokens do not fit behind those already in the KV cache.
+  case contextFull(contextLength: Int, needed: Int)
+  /// A token ID outside the vocabulary.
+  case unknownToken(Int32, vocabularySize: Int)
+  /// Options that this model or CPU cannot have; the text names both.
+  case unsupported(String)
+  /// `isCancelled` said so; the KV cache keeps whole chunks only.
+  case cancelled
+}

@@ -1,0 +1,15 @@
+import FlashKernels
+import FlashWeights
+import FlashWindow
+
+/// What a decoder is put together from.
+struct DecoderParts {
+  var core: DecoderCore
+  var weights: ModelWeights
+  var cache: KVCache
+  var rotary: RotaryEmbedding?
+  var memory: ScratchArena
+  var plan: MemoryPlan
+  var mode: SparsityMode
+  var meter: ActivityMeter?
+}

@@ -1,0 +1,146 @@
+import FlashKernels
+import FlashWeights
+import FlashWindow
+
+/// The choices behind a decoder, made once: instruction set, threads, chunk, KV formats, mode.
+struct DecoderSettings {
+  /// Reads that may be outstanding: a layer's misses and the stream ring's.
+  static let outstandingReads = 4096
+
+  let manifest: StoreManifest
+  let options: DecoderOptions
+  let kernels: Kernels
+  let threadCount: Int
+  let chunk: Int
+  let keyFormat: KeyValueFormat
+  let valueFormat: KeyValueFormat
+
+  init(manifest: StoreManifest, options: DecoderOptions) throws(DecoderError) {
+    let configuration = manifest.configuration
+    let isa = options.instructionSet ?? .best
+    guard InstructionSet.supported.contains(isa) else {
+      throw .unsupported("--isa \(isa.rawValue): this CPU does not have it")
+    }
+    if options.sparsity == .exact, !configuration.activation.isSparse {
+      throw .unsupported(
+        "--sparsity exact needs a ReLU model: \(configuration.architecture) computes "
+          + "\(configuration.activation.rawValue), of which no neuron is ever silent")
+    }
+    self.manifest = manifest
+    self.options = options
+    kernels = Kernels(isa)
+    threadCount = max(1, options.threadCount ?? WorkerPool.physicalCoreCount)
+    chunk = ScratchShape.chunk(
+      wanted: max(1, options.prefillChunk),
+      feedForwardWidth: configuration.layers.map(\.feedForwardWidth).max() ?? 0)
+    let isFull = manifest.bundles.contains { $0.parts.contains { $0.format == .f32 } }
+    keyFormat = options.keyFormat ?? (isFull ? .f32 : .f16)
+    valueFormat = options.valueFormat ?? (isFull ? .f32 : .f16)
+    for format in [keyFormat, valueFormat]
+    where !format.fits(headDimension: configuration.headDimension) {
+      throw .unsupported(
+        "a KV cache in \(format.rawValue) needs heads of a multiple of 32 values, "
+          + "this model's have \(configuration.headDimension)")
+    }
+  }
+
+  /// The most positions: learned positions end with their table, rotary ones with the model's.
+  var maximumContextLength: Int { manifest.configuration.maximumPositions }
+
+  func planner(unit: Int) throws(DecoderError) -> MemoryPlanner {
+    if let wanted = options.contextLength {
+      guard wanted > 0 else { throw .unsupported("-c \(wanted): a context has a position") }
+      if case .learned = manifest.configuration.positions, wanted > maximumContextLength {
+        throw .unsupported(
+          "-c \(wanted): the model has learned positions for \(maximumContextLength)")
+      }
+    }
+    return MemoryPlanner(
+      manifest: manifest, demand: demand, options: options.storage, unit: unit)
+  }
+
+  private var demand: MemoryDemand {
+    let settings = self
+    let exact: MemoryDemand.ExactDemand =
+      switch options.sparsity {
+      case .dense: .no
+      case .exact: .required
+      case .auto: manifest.configuration.activation.isSparse ? .ifItFits : .no
+      }
+    return MemoryDemand(
+      items: { settings.items(contextLength: $0) }, contextLength: options.contextLength,
+      maximumContextLength: min(4096, maximumContextLength), exact: exact, rowsPerChunk: chunk)
+  }
+
+  /// Everything but weights.
+  private func items(contextLength: Int) -> [MemoryPlan.Item] {
+    let all = memoryByteCount(contextLength: contextLength)
+    let cache = keyValueByteCount(contextLength: contextLength)
+    return [
+      .init("process", ProcessBudget.byteCount(threadCount: threadCount), "code, runtime, stacks"),
+      .init("text", options.textByteCount, "tokenizer"),
+      .init(
+        "kv cache", cache,
+        "\(contextLength) positions, \(keyFormat.rawValue) keys, \(valueFormat.rawValue) values"),
+      .init("scratch", all - cache, "buffers for chunks of \(chunk) tokens"),
+    ]
+  }
+
+  private func keyValueByteCount(contextLength: Int) -> Int {
+    let configuration = manifest.configuration
+    let perPosition =
+      keyFormat.byteCount(configuration.headDimension)
+      + valueFormat.byteCount(configuration.headDimension)
+    return configuration.layers.reduce(0) { $0 + $1.keyValueHeads } * perPosition * contextLength
+  }
+
+  /// Which arithmetic a plan means: deciding rows in DRAM make `exact` free.
+  func mode(for plan: MemoryPlan) -> SparsityMode {
+    guard options.sparsity != .dense, manifest.configuration.activation.isSparse else {
+      return .dense
+    }
+    if case .streamed = plan.feedForward { return .dense }
+    return .exact
+  }
+
+  struct Buffers {
+    var scratch: DecoderScratch
+    var cache: KVCache
+    var rotary: RotaryEmbedding?
+  }
+
+  /// Cuts all buffers from `arena`.
+  func buffers(contextLength: Int, in arena: ScratchArena) -> Buffers {
+    let configuration = manifest.configuration
+    let shape = ScratchShape(
+      configuration: configuration, kernels: kernels, chunk: chunk, threadCount: threadCount,
+      logitsRows: options.logitsRowCapacity, contextLength: contextLength)
+    var rotary: RotaryEmbedding?
+    if case .rotary(let settings) = configuration.positions {
+      rotary = RotaryEmbedding(settings, chunk: chunk, scratch: arena)
+    }
+    return Buffers(
+      scratch: DecoderScratch(shape, arena),
+      cache: KVCache(
+        configuration: configuration, contextLength: contextLength, keyFormat: keyFormat,
+        valueFormat: valueFormat, scratch: arena),
+      rotary: rotary)
+  }
+
+  /// Bytes of all buffers and the KV cache.
+  func memoryByteCount(contextLength: Int) -> Int {
+    let arena = ScratchArena()
+    _ = buffers(contextLength: contextLength, in: arena)
+    return arena.byteCount
+  }
+}
+
+/// What the process takes before any of our buffers.
+enum ProcessBudget {
+  /// Code, the Swift runtime, Foundation, and the heap of an opened store.
+  static let baseByteCount = 48 << 20
+  /// A worker's stack and its share of the allocator.
+  static let threadByteCount = 1 << 20
+
+  static func byteCount(threadCount: Int) -> Int { baseByteCount + threadCount * threadByteCount }
+}

@@ -1,0 +1,197 @@
+import FlashKernels
+import FlashWeights
+import FlashWindow
+
+/// The steps of a feed-forward piece, each over all tokens of the chunk.
+///
+/// `scratch.deciding` first holds pre-activations by neuron and then outputs by place in the active
+/// set: a place is never behind its neuron, so outputs are written over what was already used.
+extension SparseFeedForward {
+  /// Multiplies the deciding rows at `scratch.rowAddresses` into `deciding[t][0..<count]`.
+  func decide(_ weights: LayerWeights, first: Int, count: Int, tokenCount: Int) {
+    let scratch = core.scratch
+    let parts = weights.bundles.parts
+    let part = parts[parts.count - 1]
+    if first == 0 || parts.contains(where: { $0.format != part.format }) {
+      prepareNormed(part.format, tokenCount: tokenCount)
+    }
+    unsafe multiply(
+      part.format, rows: scratch.rowAddresses, count: count, tokenCount: tokenCount,
+      into: scratch.deciding)
+    guard let bias = weights.decidingBias else { return }
+    let values = unsafe core.residency.address(ofTensor: bias).assumingMemoryBound(to: Float.self)
+    for token in 0..<tokenCount {
+      unsafe core.kernels.add(
+        values + first, to: scratch.deciding + token * scratch.shape.feedForwardWidth,
+        count: count)
+    }
+  }
+
+  /// The neurons of a piece that are computed, counted from the piece's first.
+  func activeSet(count: Int, tokenCount: Int) -> ActiveSet {
+    guard mode == .exact else { return .all(count) }
+    let scratch = core.scratch
+    let stride = scratch.shape.feedForwardWidth
+    var active = 0
+    for neuron in 0..<count {
+      for token in 0..<tokenCount where unsafe scratch.deciding[token * stride + neuron] > 0 {
+        unsafe scratch.activeNeurons[active] = Int32(neuron)
+        active += 1
+        break
+      }
+    }
+    return unsafe ActiveSet(neurons: scratch.activeNeurons, count: active)
+  }
+
+  /// Multiplies the up rows at `scratch.rowAddresses[columns]` into the same columns of
+  /// `scratch.neuronOutputs`.
+  func multiplyUp(_ weights: LayerWeights, columns: Range<Int>, tokenCount: Int) {
+    guard !columns.isEmpty else { return }
+    let scratch = core.scratch
+    let parts = weights.bundles.parts
+    let format = parts[weights.bundles.part(.up)].format
+    if format != parts[parts.count - 1].format {
+      prepareNormed(format, tokenCount: tokenCount)
+    }
+    unsafe multiply(
+      format, rows: scratch.rowAddresses + columns.lowerBound, count: columns.count,
+      tokenCount: tokenCount, into: scratch.neuronOutputs + columns.lowerBound)
+  }
+
+  /// Turns pre-activations of the places `range` into the neurons' outputs.
+  ///
+  /// - Parameter columns: for each place, counted from the range's first, the column of its up
+  ///   product; nil where they are in order.
+  func activate(
+    _ weights: LayerWeights, _ active: ActiveSet, first: Int, _ range: Range<Int>,
+    columns: UnsafePointer<Int32>?, tokenCount: Int
+  ) {
+    let scratch = core.scratch
+    let stride = scratch.shape.feedForwardWidth
+    let upBias = unsafe weights.upBias.map {
+      unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self) + first
+    }
+    // Cut by places, so that one token uses all threads; moving a value to its place in the set
+    // crosses the cuts, so that is done before.
+    for token in 0..<tokenCount where !active.isAll {
+      let values = unsafe scratch.deciding + token * stride
+      for place in range { unsafe values[place] = values[active[place]] }
+    }
+    core.split(range.count, granularity: 64) { part in
+      for token in 0..<tokenCount {
+        let values = unsafe scratch.deciding + token * stride + range.lowerBound
+        var up = unsafe scratch.neuronOutputs + token * stride
+        if let columns = unsafe columns {
+          for index in part {
+            unsafe scratch.orderedUp[index] = up[Int(columns[index])]
+          }
+          unsafe up = scratch.orderedUp
+        }
+        if let upBias = unsafe upBias {
+          for index in part { unsafe up[index] += upBias[active[range.lowerBound + index]] }
+        }
+        unsafe activate(values + part.lowerBound, up: up + part.lowerBound, part.count)
+      }
+    }
+  }
+
+  private func activate(
+    _ values: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, _ count: Int
+  ) {
+    let kernels = core.kernels
+    switch (core.configuration.activation, core.configuration.isGated) {
+    case (.relu, true): unsafe kernels.reluGate(values, up: up, count: count, into: values)
+    case (.silu, true): unsafe kernels.siluGate(values, up: up, count: count, into: values)
+    case (.relu, false): unsafe kernels.activate(.relu, values, count: count)
+    case (.silu, false): unsafe kernels.activate(.silu, values, count: count)
+    }
+  }
+
+  /// Adds the down columns at `scratch.downAddresses`, weighted by the outputs of `range`, one
+  /// neuron after another; threads take columns, so every sum is one chain in neuron order.
+  func addDown(_ bundles: BundleLayout, _ range: Range<Int>, tokenCount: Int) {
+    let scratch = core.scratch
+    let format = bundles.parts[bundles.part(.down)].format
+    let granularity = core.kernels.columnGranularity(format, width: bundles.width)
+    core.split(bundles.width, granularity: granularity) { columns in
+      unsafe core.kernels.accumulate(
+        format, width: bundles.width, columns: columns, scatteredRows: scratch.downAddresses,
+        rowCount: range.count, coefficients: scratch.deciding + range.lowerBound,
+        coefficientStride: scratch.shape.feedForwardWidth, tokenCount: tokenCount,
+        accumulators: scratch.accumulators, accumulatorStride: bundles.width)
+    }
+  }
+
+  /// Puts the sums back into plain order and adds them to the residual stream.
+  func addToResidual(_ weights: LayerWeights, tokenCount: Int) {
+    let scratch = core.scratch
+    let bundles = weights.bundles
+    let format = bundles.parts[bundles.part(.down)].format
+    let bias = unsafe weights.downBias.map {
+      unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
+    }
+    for token in 0..<tokenCount {
+      let residual = unsafe scratch.residual + token * bundles.width
+      unsafe core.kernels.addUnpacked(
+        format, width: bundles.width,
+        accumulator: scratch.accumulators + token * bundles.width, to: residual)
+      if let bias = unsafe bias {
+        unsafe core.kernels.add(bias, to: residual, count: bundles.width)
+      }
+    }
+  }
+
+  /// Finds the fronts of the places `range`: up rows into `scratch.rowAddresses`, those in DRAM
+  /// first, and down columns in order. Returns how many are in DRAM.
+  func fillFronts(
+    _ load: WindowLoad, _ active: ActiveSet, _ range: Range<Int>, _ bundles: BundleLayout
+  ) -> Int {
+    let scratch = core.scratch
+    let down = bundles.part(.down)
+    var columns = 0
+    var hits = 0
+    for wanted in [true, false] {
+      var stride = 0
+      for place in range {
+        let neuron = active[place]
+        while unsafe Int(scratch.activeStrides[stride]) < neuron / bundles.neuronsPerStride {
+          stride += 1
+        }
+        guard unsafe load.isHit[stride] == wanted else { continue }
+        let base = unsafe load.addresses[stride]
+        let inside = neuron % bundles.neuronsPerStride
+        let index = place - range.lowerBound
+        unsafe scratch.downAddresses[index] =
+          base + bundles.offset(ofPart: down, neuron: inside)
+        if core.configuration.isGated {
+          unsafe scratch.rowAddresses[columns] =
+            base + bundles.offset(ofPart: bundles.part(.up), neuron: inside)
+        }
+        unsafe scratch.upColumns[index] = Int32(columns)
+        columns += 1
+      }
+      if wanted { hits = columns }
+    }
+    return hits
+  }
+
+  func prepareNormed(_ format: RowFormat, tokenCount: Int) {
+    unsafe core.prepareActivations(
+      core.scratch.normed, width: core.configuration.width, tokenCount: tokenCount,
+      format: format)
+  }
+
+  private func multiply(
+    _ format: RowFormat, rows: UnsafePointer<UnsafeRawPointer>, count: Int, tokenCount: Int,
+    into output: UnsafeMutablePointer<Float>
+  ) {
+    let shape = core.scratch.shape
+    core.split(count) { part in
+      unsafe core.kernels.dot(
+        format, width: shape.width, scatteredRows: rows + part.lowerBound, rowCount: part.count,
+        activations: core.scratch.activations, activationStride: shape.activationByteCount,
+        tokenCount: tokenCount, output: output + part.lowerBound,
+        outputStride: shape.feedForwardWidth)
+    }
+  }
+}

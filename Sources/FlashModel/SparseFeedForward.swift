@@ -1,0 +1,114 @@
+import FlashIO
+import FlashKernels
+import FlashWeights
+import FlashWindow
+
+/// The feed-forward part over bundles of neurons, dense or sparse by one path.
+///
+/// Neurons are taken in pieces in ascending order. In each piece the deciding rows (gate, or up
+/// where there is no gate) are multiplied first; `exact` keeps only the neurons that fire for some
+/// token of the chunk, `dense` keeps all; the other projection is multiplied for those, and their
+/// down columns are added one neuron after another. A neuron that does not fire for a token has
+/// output zero, which the addition skips, so `exact` equals `dense` bit for bit.
+struct SparseFeedForward {
+  let core: DecoderCore
+  let mode: SparsityMode
+  /// Counts what fires, where somebody wants to know.
+  let meter: ActivityMeter?
+
+  /// Adds the feed-forward part of `tokenCount` tokens to the residual stream.
+  func forward(
+    _ weights: LayerWeights, layer: Int, tokenCount: Int
+  ) throws(ReadFailure) {
+    guard weights.bundles.neuronCount > 0 else { return }
+    let scratch = core.scratch
+    unsafe core.normalize(
+      scratch.residual, tokenCount: tokenCount, norm: weights.feedForwardNorm,
+      into: scratch.normed)
+    unsafe scratch.accumulators.update(
+      repeating: 0, count: tokenCount * core.configuration.width)
+    if core.residency.isWindowed {
+      try forwardWindowed(weights, layer: layer, tokenCount: tokenCount)
+    } else {
+      try forwardInOrder(weights, layer: layer, tokenCount: tokenCount)
+    }
+    addToResidual(weights, tokenCount: tokenCount)
+  }
+
+  /// Bundles lie whole in memory, or pass through it, in ascending order.
+  private func forwardInOrder(
+    _ weights: LayerWeights, layer: Int, tokenCount: Int
+  ) throws(ReadFailure) {
+    let bundles = weights.bundles
+    let decidingPart = bundles.parts.count - 1
+    let scratch = core.scratch
+    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base in
+      let first = strides.lowerBound * bundles.neuronsPerStride
+      let count = min(bundles.neuronCount, strides.upperBound * bundles.neuronsPerStride) - first
+      let piece = unsafe NeuronPiece(bundles: bundles, base: base)
+      unsafe piece.fillAddresses(
+        ofPart: decidingPart, of: .all(count), into: scratch.rowAddresses)
+      decide(weights, first: first, count: count, tokenCount: tokenCount)
+      let active = activeSet(count: count, tokenCount: tokenCount)
+      meter?.record(active, first: first, layer: layer)
+      guard active.count > 0 else { return }
+      if core.configuration.isGated {
+        let part = bundles.part(.up)
+        unsafe piece.fillAddresses(ofPart: part, of: active, into: scratch.rowAddresses)
+        multiplyUp(weights, columns: 0..<active.count, tokenCount: tokenCount)
+      }
+      unsafe piece.fillAddresses(
+        ofPart: bundles.part(.down), of: active, into: scratch.downAddresses)
+      unsafe activate(
+        weights, active, first: first, 0..<active.count, columns: nil, tokenCount: tokenCount)
+      addDown(bundles, 0..<active.count, tokenCount: tokenCount)
+    }
+  }
+
+  /// Deciding rows are resident; the fronts of bundles that fire come from the window or flash.
+  private func forwardWindowed(
+    _ weights: LayerWeights, layer: Int, tokenCount: Int
+  ) throws(ReadFailure) {
+    let bundles = weights.bundles
+    let count = bundles.neuronCount
+    let rows = unsafe core.residency.decidingRows(ofLayer: layer)
+    for neuron in 0..<count {
+      unsafe core.scratch.rowAddresses[neuron] = rows + neuron * bundles.lastPartByteCount
+    }
+    decide(weights, first: 0, count: count, tokenCount: tokenCount)
+    let active = activeSet(count: count, tokenCount: tokenCount)
+    meter?.record(active, first: 0, layer: layer)
+    var done = 0
+    while done < active.count {
+      done = try loadAndAdd(weights, layer: layer, active, from: done, tokenCount: tokenCount)
+    }
+  }
+
+  /// Loads as many of the active neurons as there is room for, computing those that are in DRAM
+  /// while the others fly, and adds them. Returns the place of the first one that is left.
+  private func loadAndAdd(
+    _ weights: LayerWeights, layer: Int, _ active: ActiveSet, from start: Int, tokenCount: Int
+  ) throws(ReadFailure) -> Int {
+    let bundles = weights.bundles
+    let strides = unsafe core.scratch.activeStrides
+    let strideCount = unsafe active.collectStrides(
+      from: start, neuronsPerStride: bundles.neuronsPerStride, into: strides)
+    let load = try unsafe core.residency.beginLoading(
+      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount))
+    let lastStride = unsafe Int(strides[load.strideCount - 1])
+    let end = active.firstPlace(atLeast: (lastStride + 1) * bundles.neuronsPerStride, from: start)
+    let hits = fillFronts(load, active, start..<end, bundles)
+    if core.configuration.isGated {
+      multiplyUp(weights, columns: 0..<hits, tokenCount: tokenCount)
+    }
+    try core.residency.finishLoading()
+    if core.configuration.isGated {
+      multiplyUp(weights, columns: hits..<(end - start), tokenCount: tokenCount)
+    }
+    unsafe activate(
+      weights, active, first: 0, start..<end, columns: core.scratch.upColumns,
+      tokenCount: tokenCount)
+    addDown(bundles, start..<end, tokenCount: tokenCount)
+    return end
+  }
+}
