@@ -3,8 +3,7 @@ import FoundationEssentials
 /// Where the files are that tests read.
 package enum ProjectFiles {
   /// The package's root folder.
-  package static let root = String(
-    #filePath.dropLast("/Tests/FlashTestSupport/ProjectFiles.swift".count))
+  package static let root = String(#filePath.dropLast("/Tests/FlashTestSupport/ProjectFiles.swift".count))
   /// Files copied into the project for its tests.
   package static let fixtures = root + "/Tests/FlashTestSupport/Fixtures"
   /// The bundled sample, a trained model of 12.9 million parameters.
@@ -20,11 +19,8 @@ package enum ProjectFiles {
   package final class TemporaryFolder: Sendable {
     package let path: String
 
-    package init(inMemory: Bool = false) throws {
-      let memory = "/dev/shm"
-      let hasMemory = inMemory && FileManager.default.isWritableFile(atPath: memory)
-      let parent = hasMemory ? memory : FileManager.default.temporaryDirectory.path
-      path = parent + "/flashrun-tests-\(UUID().uuidString)"
+    package init() throws {
+      path = FileManager.default.temporaryDirectory.path + "/flashrun-tests-\(UUID().uuidString)"
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 
