@@ -56,7 +56,7 @@ struct Reference {
       let start = tensor.extent.offset
       return Self.array(type, bytes[start..<start + tensor.extent.byteCount])
     }
-    tokens = try values(Int64.self, "input_ids").map(Int32.init)
+    tokens = try values(Int32.self, "input_ids")
     logits = try values(Float.self, "logits")
   }
 

@@ -33,7 +33,7 @@ package enum DecoderRuns {
     for _ in 0..<count {
       var best = (index: 0, value: -Float.infinity)
       try unsafe decoder.forward(next, promptEnd: prompt.count, logits: .last) { _, values in
-        for unsafe (index, value) in unsafe values.enumerated() where value > best.value {
+        for unsafe(index, value) in unsafe values.enumerated() where value > best.value {
           best = (index, value)
         }
       }

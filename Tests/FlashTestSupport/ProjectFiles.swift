@@ -3,7 +3,8 @@ import FoundationEssentials
 /// Where the files are that tests read.
 package enum ProjectFiles {
   /// The package's root folder.
-  package static let root = String(#filePath.dropLast("/Tests/FlashTestSupport/ProjectFiles.swift".count))
+  package static let root = String(
+    #filePath.dropLast("/Tests/FlashTestSupport/ProjectFiles.swift".count))
   /// Files copied into the project for its tests.
   package static let fixtures = root + "/Tests/FlashTestSupport/Fixtures"
   /// The bundled sample, a trained model of 12.9 million parameters.

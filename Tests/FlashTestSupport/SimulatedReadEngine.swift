@@ -48,7 +48,7 @@ internal import Glibc
     inFlight.reserveCapacity(queueDepth)
     description = ReadEngineDescription(
       kind: .simulated, queueDepth: queueDepth, capacity: capacity,
-      directUnit: files.commonDirectUnit)
+      directUnit: files.commonDirectUnit, reasons: files.compactMap(\.fallbackSentence))
   }
 
   package func submit(_ requests: UnsafeBufferPointer<ReadRequest>) throws(ReadFailure) -> ReadBatch
