@@ -1,4 +1,3 @@
-internal import FlashKernels
 internal import FlashWeights
 internal import Foundation
 

@@ -1,1 +1,122 @@
-/// placeholder
+package import FlashWeights
+internal import Foundation
+
+/// A random model by seed, written as a Hugging Face checkpoint: small ones for the tests of the
+/// decoder, large ones, streamed, to measure `convert`. Equal seeds give equal bytes.
+package struct TinyModel: Sendable {
+  package enum Family: String, CaseIterable, Sendable {
+    case llama, deci, opt
+  }
+
+  package var family: Family
+  package var configuration: ModelConfiguration
+  /// F32, F16 or BF16.
+  package var type = SafetensorsType.f32
+  package var shardCount = 1
+  /// Biases on query, key, value and output (`attention_bias`; OPT always has them).
+  package var hasAttentionBias = false
+  package var hasTokenizer = true
+  package var seed: UInt64
+
+  package init(
+    family: Family, seed: UInt64, width: Int = 32, headDimension: Int = 8, queryHeads: Int = 4,
+    keyValueHeads: [Int] = [4, 2, 1], feedForwardWidth: Int = 48, vocabularySize: Int = 40,
+    maximumPositions: Int = 64, activation: Activation = .relu, hasTiedHead: Bool = false
+  ) {
+    self.family = family
+    self.seed = seed
+    let isOPT = family == .opt
+    configuration = ModelConfiguration(
+      architecture: ["LlamaForCausalLM", "DeciLMForCausalLM", "OPTForCausalLM"][
+        Family.allCases.firstIndex(of: family)!],
+      width: width, vocabularySize: vocabularySize, headDimension: headDimension,
+      layers: keyValueHeads.map {
+        LayerConfiguration(
+          queryHeads: queryHeads, keyValueHeads: isOPT ? queryHeads : $0,
+          feedForwardWidth: feedForwardWidth)
+      },
+      normalization: Normalization(kind: isOPT ? .layer : .rms, epsilon: 1e-5),
+      activation: activation, isGated: !isOPT,
+      positions: isOPT
+        ? .learned(offset: 2)
+        : .rotary(RotaryConfiguration(base: 10000, dimension: headDimension, scaling: .none)),
+      maximumPositions: maximumPositions, hasTiedHead: hasTiedHead, beginTokenID: 1,
+      endTokenIDs: [2])
+  }
+
+  /// A model whose family, shapes, key-value heads and type follow from the seed.
+  package static func random(seed: UInt64) -> TinyModel {
+    var generator = SplitMix64(state: seed)
+    let family = Family.allCases[generator.below(3)]
+    let headDimension = [4, 8, 16][generator.below(3)]
+    let width = headDimension * 4
+    let layerCount = 1 + generator.below(4)
+    let uniform = [1, 2, 4][generator.below(3)]
+    let keyValueHeads = (0..<layerCount).map { _ in
+      family == .deci ? [1, 2, 4][generator.below(3)] : uniform
+    }
+    var model = TinyModel(
+      family: family, seed: seed, width: width, headDimension: headDimension,
+      keyValueHeads: keyValueHeads, feedForwardWidth: 1 + generator.below(70),
+      vocabularySize: 5 + generator.below(60),
+      activation: family == .opt || generator.below(2) == 0 ? .relu : .silu,
+      hasTiedHead: generator.below(2) == 0)
+    model.type = [.f32, .f16, .bf16][generator.below(3)]
+    model.shardCount = 1 + generator.below(3)
+    model.hasAttentionBias = family != .opt && generator.below(3) == 0
+    return model
+  }
+
+  /// A checkpoint of about 2 GB in BF16 whose largest tensors are larger than any buffer of
+  /// `convert`.
+  package static let twoGigabytes: TinyModel = {
+    var model = TinyModel(
+      family: .deci, seed: 1, width: 4096, headDimension: 128, queryHeads: 32,
+      keyValueHeads: [4, 2, 1], feedForwardWidth: 16384, vocabularySize: 32000,
+      maximumPositions: 2048)
+    model.type = .bf16
+    return model
+  }()
+
+  package var layout: Layout { Layout.builtIn.first { $0.name == family.rawValue }! }
+
+  /// The tensors of the checkpoint by name, with the shape the file gives them.
+  package var tensors: [(name: String, shape: TensorShape)] {
+    var tensors: [(String, TensorShape)] = []
+    for pattern in layout.tensors {
+      if pattern.role == .outputHead, configuration.hasTiedHead { continue }
+      if pattern.when != nil, !hasAttentionBias { continue }
+      let layers = pattern.isPerLayer ? configuration.layers.indices.map { $0 as Int? } : [nil]
+      for layer in layers {
+        let weight = TensorShape(pattern.role, layer: layer, in: configuration)
+        tensors.append(
+          (
+            pattern.name(prefix: layout.prefixes[0], layer: layer),
+            pattern.isBias ? weight.bias : weight
+          ))
+      }
+    }
+    return tensors
+  }
+}
+
+/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014).
+package struct SplitMix64: RandomNumberGenerator {
+  package var state: UInt64
+
+  package init(state: UInt64) { self.state = state }
+
+  package mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+
+  /// A number from 0 to bound - 1; the bias of the remainder does not matter here.
+  package mutating func below(_ bound: Int) -> Int { Int(next() >> 1) % bound }
+
+  /// A number from -1 to 1.
+  package mutating func signed() -> Float { Float(next() >> 40) / Float(1 << 23) - 1 }
+}
