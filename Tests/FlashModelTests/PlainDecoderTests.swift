@@ -1,0 +1,61 @@
+import FlashKernels
+import FlashModel
+import FlashTestSupport
+import FlashWeights
+import Testing
+
+/// The decoder on every family and format against a plain dense decoder in double precision.
+struct PlainDecoderTests {
+  /// Rounding of the weights and of the activations, as a share of the largest logit.
+  private static func tolerance(_ format: RowFormat) -> Float {
+    switch format {
+    case .f32: 1e-5
+    case .f16: 3e-3
+    case .bf16: 3e-2
+    case .q8_0: 6e-2
+    case .q4_0: 0.6
+    }
+  }
+
+  @Test(arguments: TinyModel.Family.allCases, RowFormat.allCases)
+  func logitsEqualThoseOfThePlainDecoder(family: TinyModel.Family, format: RowFormat) throws {
+    for activation in [FlashWeights.Activation.relu, .silu] where family != .opt || activation == .relu {
+      let heads =
+        switch family {
+        case .llama: [2, 2, 2]
+        case .deci: [4, 2, 1]
+        case .opt: [4, 4, 4]
+        }
+      var model = TinyModel(
+        family: family, seed: 7, width: 64, headDimension: 16, keyValueHeads: heads,
+        activation: activation)
+      model.hasAttentionBias = family == .llama
+      let folder = try ProjectFiles.TemporaryFolder()
+      try model.write(to: folder.path + "/tiny")
+      let converted = try ConvertedStore(folder.path + "/tiny", format)
+      let tokens: [Int32] = [1, 17, 5, 33, 33, 2, 9, 38, 4, 21, 0, 12]
+      var options = DecoderOptions()
+      options.keyFormat = .f32
+      options.valueFormat = .f32
+      let found = try DecoderRuns.logits(converted.store, tokens, options: options)
+      var plain = PlainDecoder(model)
+      let difference = DecoderRuns.relativeDifference(found, plain.logits(tokens))
+      #expect(difference < Self.tolerance(format))
+    }
+  }
+
+  @Test func randomVariableGQAModelsEqualThePlainDecoder() throws {
+    for seed in UInt64(1)...20 {
+      let model = TinyModel.random(seed: seed)
+      let folder = try ProjectFiles.TemporaryFolder()
+      try model.write(to: folder.path + "/tiny")
+      let converted = try ConvertedStore(folder.path + "/tiny", .f32)
+      let vocabulary = model.configuration.vocabularySize
+      let tokens = (0..<10).map { Int32(($0 * 7 + Int(seed)) % vocabulary) }
+      let found = try DecoderRuns.logits(converted.store, tokens, options: DecoderOptions())
+      var plain = PlainDecoder(model)
+      #expect(
+        DecoderRuns.relativeDifference(found, plain.logits(tokens)) < 2e-5, "seed \(seed)")
+    }
+  }
+}
