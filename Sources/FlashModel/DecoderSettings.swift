@@ -138,7 +138,7 @@ struct DecoderSettings {
 /// What the process takes before any of our buffers.
 enum ProcessBudget {
   /// Code, the Swift runtime, Foundation, and the heap of an opened store.
-  static let baseByteCount = 48 << 20
+  static let baseByteCount = 36 << 20
   /// A worker's stack and its share of the allocator.
   static let threadByteCount = 1 << 20
 
