@@ -3,60 +3,74 @@ import FlashWeights
 /// Counts which neurons fire from token to token: the active fraction, and how much of a token's
 /// active set fired some tokens before.
 ///
-/// It wants one token at a time. It allocates; a decoder has one only where it was asked for.
+/// It wants one token at a time. It takes a bit per neuron and token remembered; a decoder has one
+/// only where it was asked for.
 package final class ActivityMeter {
   /// Distances in tokens at which reuse is measured.
   package static let lags = [1, 4, 16]
 
-  private let neuronCounts: [Int]
-  /// For each layer the active sets of the last tokens, newest last.
-  private var history: [[Set<Int>]]
-  private var activeTotal: [Int]
-  private var tokenCounts: [Int]
-  private var shared: [[Int]]
-  private var compared: [[Int]]
+  private var layers: [LayerActivity]
 
   init(_ manifest: StoreManifest) {
-    neuronCounts = manifest.bundles.map(\.neuronCount)
-    history = neuronCounts.map { _ in [] }
-    activeTotal = neuronCounts.map { _ in 0 }
-    tokenCounts = activeTotal
-    shared = neuronCounts.map { _ in Self.lags.map { _ in 0 } }
-    compared = shared
+    layers = manifest.bundles.map { LayerActivity(neuronCount: $0.neuronCount, lags: Self.lags) }
   }
 
   /// Notes the neurons of one token that fire in a layer, or in a piece of one that begins at
   /// neuron `first`.
   func record(_ active: ActiveSet, first: Int, layer: Int) {
-    if first == 0 {
-      history[layer].append([])
-      if history[layer].count > (Self.lags.max() ?? 0) + 1 { history[layer].removeFirst() }
-    }
-    let newest = history[layer].count - 1
-    for place in 0..<active.count { history[layer][newest].insert(first + active[place]) }
-    activeTotal[layer] += active.count
-    if first == 0 { tokenCounts[layer] += 1 }
+    for place in 0..<active.count { layers[layer].fire(first + active[place]) }
   }
 
   /// Compares the newest token with those before it; called after each token.
   package func endToken() {
-    for layer in history.indices {
-      guard let newest = history[layer].last else { continue }
-      for (index, lag) in Self.lags.enumerated() where history[layer].count > lag {
-        let older = history[layer][history[layer].count - 1 - lag]
-        shared[layer][index] += newest.intersection(older).count
-        compared[layer][index] += newest.count
-      }
-    }
+    for layer in layers.indices { layers[layer].endToken() }
   }
 
   /// The fraction of a layer's neurons that fires for a token, mean over tokens.
-  package func activeFraction(layer: Int) -> Double {
-    Double(activeTotal[layer]) / Double(max(1, tokenCounts[layer] * neuronCounts[layer]))
-  }
+  package func activeFraction(layer: Int) -> Double { layers[layer].activeFraction }
 
   /// For each lag, the fraction of a token's active neurons that also fired so many tokens before.
-  package func reuse(layer: Int) -> [Double] {
-    zip(shared[layer], compared[layer]).map { Double($0) / Double(max(1, $1)) }
+  package func reuse(layer: Int) -> [Double] { layers[layer].reuse }
+}
+
+/// The last tokens' active sets of one layer, and their sums.
+private struct LayerActivity {
+  private let neuronCount: Int
+  private let lags: [Int]
+  /// A bit for each neuron; the token's own set and those before it, oldest overwritten.
+  private var sets: [[UInt64]]
+  private var tokenCount = 0
+  private var activeTotal = 0
+  private var shared: [Int]
+  private var compared: [Int]
+
+  init(neuronCount: Int, lags: [Int]) {
+    self.neuronCount = neuronCount
+    self.lags = lags
+    let empty = [UInt64](repeating: 0, count: (neuronCount + 63) / 64)
+    sets = Array(repeating: empty, count: (lags.max() ?? 0) + 1)
+    shared = lags.map { _ in 0 }
+    compared = shared
   }
+
+  mutating func fire(_ neuron: Int) {
+    sets[tokenCount % sets.count][neuron / 64] |= 1 << UInt64(neuron % 64)
+  }
+
+  mutating func endToken() {
+    let newest = sets[tokenCount % sets.count]
+    let count = newest.reduce(0) { $0 + $1.nonzeroBitCount }
+    activeTotal += count
+    for (index, lag) in lags.enumerated() where lag <= tokenCount {
+      let older = sets[(tokenCount - lag) % sets.count]
+      shared[index] += zip(newest, older).reduce(0) { $0 + ($1.0 & $1.1).nonzeroBitCount }
+      compared[index] += count
+    }
+    tokenCount += 1
+    for word in newest.indices { sets[tokenCount % sets.count][word] = 0 }
+  }
+
+  var activeFraction: Double { Double(activeTotal) / Double(max(1, tokenCount * neuronCount)) }
+
+  var reuse: [Double] { zip(shared, compared).map { Double($0) / Double(max(1, $1)) } }
 }

@@ -29,6 +29,8 @@ package import FlashWindow
   package enum LogitsRequest: Sendable { case none, last, all }
 
   package var contextLength: Int { plan.contextLength }
+  /// Counts which neurons fire; nil unless `DecoderOptions.measuresActivity` asked for it.
+  package var meter: ActivityMeter? { feedForward.meter }
   package var instructionSet: InstructionSet { core.kernels.instructionSet }
   package var threadCount: Int { core.pool.threadCount }
 

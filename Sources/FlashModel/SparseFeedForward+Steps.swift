@@ -27,9 +27,12 @@ extension SparseFeedForward {
     }
   }
 
-  /// The neurons of a piece that are computed, counted from the piece's first.
+  /// The neurons of a piece that are computed, counted from the piece's first: those that fire, in
+  /// `exact` and where a meter wants to know.
   func activeSet(count: Int, tokenCount: Int) -> ActiveSet {
-    guard mode == .exact else { return .all(count) }
+    guard mode == .exact || meter != nil && core.configuration.activation.isSparse else {
+      return .all(count)
+    }
     let scratch = core.scratch
     let stride = scratch.shape.feedForwardWidth
     var active = 0
