@@ -47,7 +47,7 @@ extension Decoder {
     let engine = try makeEngine(arena, DecoderSettings.outstandingReads)
     let residency = WeightResidency(
       manifest: manifest, plan: plan, engine: engine, arena: arena,
-      rowsPerChunk: settings.chunk, window: options.storage.window)
+      rowsPerChunk: settings.chunk, options: options.storage)
     try residency.load(progress: progress)
     let buffers = settings.buffers(contextLength: plan.contextLength, in: memory)
     let core = DecoderCore(

@@ -67,8 +67,9 @@ package import FlashWindow
   ///   - onLogits: called with the token's index and its logits `[vocabularySize]`, in order; the
   ///     memory is the decoder's.
   /// - Throws: `DecoderError` for tokens that do not fit or are not in the vocabulary, or when
-  ///   cancelled; `ReadFailure` with the layer for a read that failed; what `onLogits` throws. The
-  ///   decoder stays usable, at the position of the last whole chunk.
+  ///   cancelled; `ReadFailure` with the layer for a read that failed; `FileFailure` when the store
+  ///   changed while it was read; what `onLogits` throws. The decoder stays usable, at the position
+  ///   of the last whole chunk.
   /// - Complexity: per token every weight that its mode needs, at DRAM's or flash's rate.
   package func forward(
     _ tokens: [Int32], promptEnd: Int = 0, logits: LogitsRequest,
@@ -124,7 +125,7 @@ package import FlashWindow
       }
     }
     if !logits.isEmpty { try embedding.logits(rows: logits) }
-    core.residency.endForward()
+    try core.residency.endForward()
     position += tokens.count
   }
 
