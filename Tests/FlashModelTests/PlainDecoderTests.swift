@@ -19,7 +19,7 @@ struct PlainDecoderTests {
 
   @Test(arguments: TinyModel.Family.allCases, RowFormat.allCases)
   func logitsEqualThoseOfThePlainDecoder(family: TinyModel.Family, format: RowFormat) throws {
-    let activations: [FlashWeights.Activation] = family == .opt ? [.relu] : [.relu, .silu]
+    let activations: [Activation] = family == .opt ? [.relu] : [.relu, .silu]
     for activation in activations {
       let heads =
         switch family {

@@ -1,3 +1,4 @@
+import FlashKernels
 import FlashWeights
 import Foundation
 

@@ -1,3 +1,4 @@
+internal import FlashKernels
 internal import FlashWeights
 internal import Foundation
 

@@ -1,3 +1,4 @@
+package import FlashKernels
 package import FlashWeights
 internal import Foundation
 
