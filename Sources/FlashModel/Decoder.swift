@@ -113,20 +113,31 @@ package import FlashWindow
     _ tokens: ArraySlice<Int32>, promptEnd: Int, logits: Range<Int>, isCancelled: () -> Bool
   ) throws {
     try core.residency.beginForward(includesHead: !logits.isEmpty)
-    try embedding.embed(tokens, position: position)
+    try Self.reading("token embedding") { () throws(ReadFailure) in
+      try embedding.embed(tokens, position: position)
+    }
     attention.rotary?.prepare(position: position, count: tokens.count, promptEnd: promptEnd)
     for (layer, weights) in weights.layers.enumerated() {
       if isCancelled() { throw DecoderError.cancelled }
-      do throws(ReadFailure) {
+      try Self.reading("layer \(layer)") { () throws(ReadFailure) in
         try attention.forward(weights, layer: layer, position: position, tokenCount: tokens.count)
         try feedForward.forward(weights, layer: layer, tokenCount: tokens.count)
-      } catch {
-        throw error.adding(context: "layer \(layer)")
       }
     }
-    if !logits.isEmpty { try embedding.logits(rows: logits) }
+    if !logits.isEmpty {
+      try Self.reading("output head") { () throws(ReadFailure) in
+        try embedding.logits(rows: logits)
+      }
+    }
     try core.residency.endForward()
     position += tokens.count
+  }
+
+  /// Says in a failure what was being read.
+  private static func reading(
+    _ context: @autoclosure () -> String, _ body: () throws(ReadFailure) -> Void
+  ) throws(ReadFailure) {
+    do throws(ReadFailure) { try body() } catch { throw error.adding(context: context()) }
   }
 
   private func check(_ tokens: [Int32]) throws(DecoderError) {

@@ -1,7 +1,8 @@
 import FlashWeights
 internal import Glibc
 
-/// Cosines and sines of rotate-half RoPE (Su et al., arXiv 2104.09864) for the positions of a chunk.
+/// Cosines and sines of rotate-half RoPE (Su et al., arXiv 2104.09864) for the positions of a
+/// chunk.
 ///
 /// Angles are rounded to f32 as transformers does, so that logits compare to 1e-4. With dynamic NTK
 /// scaling the base depends on a length: all prompt positions use the whole prompt's length, later

@@ -6,8 +6,10 @@ package final class ConvertedStore: Sendable {
   package let store: WeightStore
   private let folder: ProjectFiles.TemporaryFolder
 
-  package init(_ checkpoint: String, _ formats: StoreFormats) throws {
-    folder = try ProjectFiles.TemporaryFolder()
+  /// - Parameter inMemory: puts the store on a file system in memory where there is one, for tests
+  ///   of thousands of reads by a simulated device.
+  package init(_ checkpoint: String, _ formats: StoreFormats, inMemory: Bool = false) throws {
+    folder = try ProjectFiles.TemporaryFolder(inMemory: inMemory)
     let target = folder.path + "/model.flash"
     let options = ConversionOptions(formats: formats, threadCount: 2)
     _ = try Converter(source: checkpoint, target: target, options: options).run()

@@ -1,5 +1,7 @@
+internal import FlashIO
 package import FlashModel
 package import FlashWeights
+internal import FlashWindow
 
 /// Runs of a decoder as tests compare them.
 package enum DecoderRuns {
@@ -48,5 +50,51 @@ package enum DecoderRuns {
     precondition(found.count == reference.count, "as many values as the reference has")
     let scale = reference.map(abs).max() ?? 1
     return zip(found, reference).map { abs($0 - $1) }.max().map { $0 / scale } ?? 0
+  }
+}
+
+extension DecoderRuns {
+  /// Options whose limit lies `percent` of the way from the smallest plan to all resident.
+  ///
+  /// - Parameter unit: a simulated device's direct-I/O unit; nil takes the file system's.
+  package static func limited(
+    _ options: DecoderOptions, _ store: WeightStore, percent: Int, unit: Int? = nil
+  ) throws -> DecoderOptions {
+    let (plan, _) = try Decoder.plan(store: store, options: options)
+    var floor = plan.minimumByteCount
+    var limited = options
+    if let unit {
+      limited.storage.memoryLimit = 0
+      do {
+        _ = try simulated(store, limited, seed: 0, unit: unit)
+      } catch let error as MemoryPlanError {
+        floor = error.requiredByteCount
+      }
+    }
+    limited.storage.memoryLimit = floor + (plan.residentByteCount - floor) * percent / 100
+    return limited
+  }
+
+  /// A decoder over the simulated device.
+  ///
+  /// - Parameter unit: the device's direct-I/O unit; nil takes the file system's.
+  package static func simulated(
+    _ store: WeightStore, _ options: DecoderOptions, seed: UInt64, unit: Int? = nil,
+    faults: SimulatedFaults = SimulatedFaults()
+  ) throws -> (decoder: Decoder, engine: SimulatedReadEngine) {
+    let support = unit.map { DirectSupport.unit($0) } ?? .asReported
+    let files = try [store.densePath, store.bundlesPath].map {
+      try FlashFile(path: $0, support: support)
+    }
+    var made: SimulatedReadEngine?
+    let decoder = try Decoder(manifest: store.manifest, files: files, options: options) {
+      _, capacity in
+      let engine = SimulatedReadEngine(
+        files: files, queueDepth: options.storage.queueDepth, capacity: capacity, seed: seed,
+        faults: faults)
+      made = engine
+      return engine
+    }
+    return (decoder, made!)
   }
 }

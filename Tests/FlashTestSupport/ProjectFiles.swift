@@ -20,8 +20,11 @@ package enum ProjectFiles {
   package final class TemporaryFolder: Sendable {
     package let path: String
 
-    package init() throws {
-      path = FileManager.default.temporaryDirectory.path + "/flashrun-tests-\(UUID().uuidString)"
+    package init(inMemory: Bool = false) throws {
+      let memory = "/dev/shm"
+      let hasMemory = inMemory && FileManager.default.isWritableFile(atPath: memory)
+      let parent = hasMemory ? memory : FileManager.default.temporaryDirectory.path
+      path = parent + "/flashrun-tests-\(UUID().uuidString)"
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 

@@ -16,10 +16,12 @@ internal import Glibc
 
   private var table: ReadTable
   private var random: SplitMix
-  private let faults: SimulatedFaults
+  /// May change between reads; those in flight keep their fate.
+  package var faults: SimulatedFaults
   private let queueDepth: Int
   private var now = 0
-  private var takenCount = 0
+  /// Reads put in flight so far.
+  package private(set) var takenCount = 0
   private var inFlight: [Flight] = []
 
   private struct Flight {
