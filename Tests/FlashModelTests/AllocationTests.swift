@@ -1,0 +1,61 @@
+import FlashIO
+import FlashKernels
+import FlashModel
+import FlashTestSupport
+import FlashWeights
+import FlashWindow
+import Testing
+
+/// After warm-up a token allocates nothing in FlashModel and below.
+@Suite(.serialized)
+struct AllocationTests {
+  #if DEBUG
+    static let isOptimized = false
+  #else
+    static let isOptimized = true
+  #endif
+
+  /// Whether neurons are resident, windowed or streamed.
+  enum Shape: CaseIterable { case resident, windowed, streamed }
+
+  @Test
+  func theCounterCounts() {
+    var kept: [[Int]] = []
+    let count = AllocationCounter.count { for n in 0..<10 { kept.append([n, n + 1]) } }
+    #expect(count >= 10 && kept.count == 10)
+  }
+
+  @Test(
+    .enabled(if: isOptimized, "unoptimized code allocates"), arguments: Shape.allCases,
+    [ReadEngineSelection.Choice.uring, .pread])
+  func aTokenAllocatesNothing(shape: Shape, engine: ReadEngineSelection.Choice) throws {
+    guard engine == .pread || UringReadEngine.probe() == nil else { return }
+    let converted = try ConvertedStore.sample(.q8_0)
+    var options = DecoderOptions()
+    options.contextLength = 128
+    options.threadCount = 2
+    options.storage.engine = engine
+    if shape != .resident {
+      options.sparsity = shape == .windowed ? .exact : .dense
+      options = try DecoderRuns.limited(options, converted.store, percent: 20)
+    }
+    let decoder = try Decoder(store: converted.store, options: options)
+    var token: Int32 = 1
+    func decode(_ count: Int) throws {
+      for _ in 0..<count {
+        let tokens = [token]
+        try unsafe decoder.forward(tokens, logits: .last) { _, logits in
+          token = Int32(logits.indices.max { unsafe logits[$0] < logits[$1] } ?? 0)
+        }
+      }
+    }
+    try decode(8)
+    let before = decoder.statistics
+    let tokenCount = 40
+    let count = try AllocationCounter.count { try decode(tokenCount) }
+    // The array of the token itself is this test's.
+    #expect(count <= tokenCount, "\(count) allocations")
+    let read = (decoder.statistics - before).reads.readCount
+    #expect(shape == .resident ? read == 0 : read > 0)
+  }
+}
