@@ -4,8 +4,8 @@ internal import Glibc
 /// what C code asks for itself.
 ///
 /// Every loaded library calls the allocator through a slot of its own that the dynamic linker
-/// fills (ELF, "Procedure Linkage Table"); the counter puts itself into these slots and passes every
-/// call on. glibc's calls of its own allocator are not seen.
+/// fills (ELF, "Procedure Linkage Table"); the counter puts itself into these slots and passes
+/// every call on. glibc's calls of its own allocator are not seen.
 package enum AllocationCounter {
   private typealias Malloc = @convention(c) (Int) -> UnsafeMutableRawPointer?
   private typealias Calloc = @convention(c) (Int, Int) -> UnsafeMutableRawPointer?
