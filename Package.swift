@@ -13,6 +13,8 @@ let strict: [SwiftSetting] = [
   .enableExperimentalFeature("Lifetimes"),
 ]
 
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 
 /// One Swift target of ours; an arrow goes only down (README, "The modules").
@@ -26,7 +28,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "flashrun",
+  products: [
+    .executable(name: "flashrun", targets: ["FlashrunCLI"]),
+    .library(name: "Flashrun", targets: ["Flashrun"]),
+  ],
   dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
   ],
   targets: [
@@ -39,6 +46,17 @@ let package = Package(
     module("FlashWeights", ["FlashIO", "FlashKernels", crypto]),
     module("FlashWindow", ["FlashWeights", "FlashIO"]),
     module("FlashModel", ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"]),
+    module(
+      "Flashrun",
+      ["FlashText", "FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"]),
+    .executableTarget(
+      name: "FlashrunCLI",
+      dependencies: [
+        "Flashrun", "FlashText", "FlashModel", "FlashWindow", "FlashWeights", "FlashIO",
+        "FlashKernels", argumentParser
+      ],
+      resources: [.copy("Resources/novels-13m")],
+      swiftSettings: strict),
     .target(
       name: "FlashTestSupport",
       dependencies: ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"],
@@ -55,5 +73,7 @@ let package = Package(
     tests(
       "FlashModelTests",
       ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
+    tests("FlashrunTests", ["Flashrun", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
+    tests("FlashrunCLITests", ["FlashrunCLI", "FlashTestSupport"]),
   ]
 )
