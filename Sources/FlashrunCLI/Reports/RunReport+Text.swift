@@ -1,0 +1,74 @@
+/// The footer: five lines on standard error after every run.
+extension RunReport {
+  package var text: String {
+    var lines = [headline, phaseLine("prompt", prompt)]
+    if decode.tokens > 0 { lines.append(phaseLine("decode", decode) + percentiles) }
+    lines += [flashLine, memoryLine]
+    return lines.joined(separator: "\n")
+  }
+
+  private var headline: String {
+    var parts = ["flashrun: \(engine)"]
+    if let memoryLimit { parts.append("limit \(Units.bytes(memoryLimit))") }
+    parts.append("plan \(Units.bytes(plannedBytes))")
+    parts.append(mode)
+    parts.append("\(instructionSet), \(threads) thread\(threads == 1 ? "" : "s")")
+    if isSynthetic { parts.append("synthetic weights") }
+    return parts.joined(separator: " · ")
+  }
+
+  /// `decode  128 tok  41.30 s    3.10 tok/s`, the points of the rates one under another.
+  private func phaseLine(_ name: String, _ phase: Phase) -> String {
+    let rate = Units.threeDigits(phase.tokensPerSecond)
+    let whole = rate.prefix { $0 != "." }
+    return name + Units.padded(String(phase.tokens), to: 5) + " tok"
+      + Units.padded(Units.fixed(phase.seconds, decimals: 2), to: 7) + " s"
+      + Units.padded(String(whole), to: 5) + rate.dropFirst(whole.count) + " tok/s"
+  }
+
+  private var percentiles: String {
+    let named = [("p50", 50.0), ("p95", 95), ("max", 100)].compactMap { name, percentile in
+      milliseconds(percentile: percentile).map { "\(name) \(Units.threeDigits($0)) ms" }
+    }
+    return named.isEmpty ? "" : "   " + named.joined(separator: "  ")
+  }
+
+  private var flashLine: String {
+    let phase = shown
+    var details = [String]()
+    if phase.tokens > 0 {
+      details.append("\(Units.bytes(phase.flashBytes / phase.tokens))/token")
+    }
+    if phase.seconds > 0 {
+      details.append("\(Units.bytes(Int(Double(phase.flashBytes) / phase.seconds)))/s")
+    }
+    if let writtenBytes { details.append("\(Units.bytes(writtenBytes)) written") }
+    var parts = [
+      "flash   \(Units.bytes(phase.flashBytes)) read (\(details.joined(separator: ", ")))"
+    ]
+    if let hitRate = phase.hitRate {
+      parts.append("hit \(Units.fixed(hitRate * 100, decimals: 1))%")
+    }
+    if phase.seconds > 0 {
+      let stall = (phase.stallSeconds / phase.seconds * 100).rounded()
+      let compute = (phase.arithmeticSeconds / phase.seconds * 100).rounded()
+      let other = max(0, 100 - stall - compute)
+      for (name, percent) in [("stall", stall), ("compute", compute), ("other", other)] {
+        parts.append("\(name) \(Int(percent))%")
+      }
+    }
+    return parts.joined(separator: " · ")
+  }
+
+  /// All numbers in one unit, that of the limit or else of the peak.
+  private var memoryLine: String {
+    let (unit, name) = Units.scale(for: memoryLimit ?? peakBytes ?? plannedBytes)
+    func scaled(_ byteCount: Int) -> String { Units.threeDigits(Double(byteCount) / unit) }
+    var line = "memory  peak \(peakBytes.map(scaled) ?? "unknown")"
+    if let memoryLimit { line += " of \(scaled(memoryLimit))" }
+    line += " \(name)"
+    let parts = memory.filter { $0.byteCount > 0 }.map { "\($0.name) \(scaled($0.byteCount))" }
+    if !parts.isEmpty { line += " (\(parts.joined(separator: ", ")))" }
+    return line + " · \(majorFaults) major fault\(majorFaults == 1 ? "" : "s")"
+  }
+}

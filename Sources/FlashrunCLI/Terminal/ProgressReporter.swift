@@ -1,0 +1,80 @@
+internal import Synchronization
+
+/// Shows how far long work is, with rate and time left: a bar on a terminal, otherwise a line every
+/// few seconds.
+package final class ProgressReporter: Sendable {
+  /// What is counted, and how a number of it is written.
+  package enum Unit: Sendable {
+    case bytes
+    case items(String)
+
+    func text(_ count: Int) -> String {
+      switch self {
+      case .bytes: Units.bytes(count)
+      case .items(let name): "\(count) \(name)"
+      }
+    }
+
+    func rate(_ perSecond: Double) -> String {
+      switch self {
+      case .bytes: Units.bytes(Int(min(perSecond, 1e18))) + "/s"
+      case .items(let name): Units.threeDigits(perSecond) + " \(name)/s"
+      }
+    }
+  }
+
+  private let console: Console
+  private let label: String
+  private let unit: Unit
+  private let started = ContinuousClock.now
+  private let lastShown: Mutex<ContinuousClock.Instant>
+
+  package init(_ label: String, unit: Unit, console: Console) {
+    self.console = console
+    self.label = label
+    self.unit = unit
+    lastShown = Mutex(started)
+  }
+
+  /// Cheap to call often: it draws ten times a second, or writes every five seconds.
+  package func update(_ done: Int, of total: Int) {
+    let now = ContinuousClock.now
+    let pause: Duration = console.isTerminal ? .milliseconds(100) : .seconds(5)
+    let isDue = lastShown.withLock { last in
+      guard now - last >= pause else { return false }
+      last = now
+      return true
+    }
+    guard isDue else { return }
+    let text = Self.text(
+      label: label, unit: unit, done: done, total: total, elapsed: now - started)
+    if console.isTerminal {
+      console.drawBar(Self.bar(done: done, total: total) + " " + text)
+    } else {
+      console.notice(text)
+    }
+  }
+
+  /// Takes the bar away.
+  package func finish() { console.clearBar() }
+
+  /// `convert: 1.20 GiB of 3.02 GiB (39%), 512 MiB/s, 4 s left`.
+  package static func text(
+    label: String, unit: Unit, done: Int, total: Int, elapsed: Duration
+  ) -> String {
+    let seconds = elapsed / .seconds(1)
+    var text = "\(label): \(unit.text(done)) of \(unit.text(total))"
+    if total > 0 { text += " (\(done * 100 / total)%)" }
+    guard done > 0, seconds > 0 else { return text }
+    let rate = Double(done) / seconds
+    let left = Units.duration(seconds: Double(max(0, total - done)) / rate)
+    return text + ", \(unit.rate(rate)), \(left) left"
+  }
+
+  private static func bar(done: Int, total: Int) -> String {
+    let width = 20
+    let filled = total > 0 ? min(width, done * width / total) : 0
+    return "[" + String(repeating: "=", count: filled)
+      + String(repeating: " ", count: width - filled) + "]"
+  }
+}
