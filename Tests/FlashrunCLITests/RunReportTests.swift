@@ -73,6 +73,13 @@ import Testing
         """)
   }
 
+  @Test func aLimitInAnotherUnitIsNamedWithIt() {
+    var report = Self.example
+    report.peakBytes = 72 << 20
+    report.memory = [MemoryPart("weights", 24 << 20), MemoryPart("kv", 0)]
+    #expect(report.text.hasSuffix("peak 72.0 MiB of 2.00 GiB (weights 24.0) · 0 major faults"))
+  }
+
   @Test func percentilesAreByNearestRank() {
     var report = RunReport()
     #expect(report.milliseconds(percentile: 50) == nil)
@@ -91,7 +98,8 @@ import Testing
       JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
     #expect(
       object.keys.sorted() == [
-        "bytes_per_token", "context", "decode", "engine", "hit_rate", "isa", "limit_bytes",
+        "bytes_per_token", "context", "decode", "engine", "generated_tokens", "hit_rate", "isa",
+        "limit_bytes",
         "load_bytes", "load_seconds", "major_faults", "max_ms", "memory", "mode", "p50_ms",
         "p95_ms", "p99_ms", "peak_bytes", "plan_bytes", "prompt", "seed", "stop_reason",
         "synthetic", "threads", "tokens_per_second", "written_bytes",

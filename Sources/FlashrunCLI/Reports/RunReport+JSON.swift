@@ -13,7 +13,7 @@ extension RunReport: Encodable {
 
   private enum Key: String, CodingKey {
     case engine, mode, isa, threads, context, seed, stopReason, synthetic
-    case limitBytes, planBytes, loadSeconds, loadBytes, prompt, decode
+    case limitBytes, planBytes, loadSeconds, loadBytes, prompt, decode, generatedTokens
     case p50Ms, p95Ms, p99Ms, maxMs, bytesPerToken, hitRate, tokensPerSecond
     case writtenBytes, peakBytes, memory, majorFaults
   }
@@ -34,6 +34,7 @@ extension RunReport: Encodable {
     try values.encode(loadBytes, forKey: .loadBytes)
     try values.encode(prompt, forKey: .prompt)
     try values.encode(decode, forKey: .decode)
+    try values.encode(generatedTokens, forKey: .generatedTokens)
     try values.encode(milliseconds(percentile: 50), forKey: .p50Ms)
     try values.encode(milliseconds(percentile: 95), forKey: .p95Ms)
     try values.encode(milliseconds(percentile: 99), forKey: .p99Ms)

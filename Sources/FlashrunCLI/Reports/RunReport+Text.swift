@@ -60,13 +60,20 @@ extension RunReport {
     return parts.joined(separator: " · ")
   }
 
-  /// All numbers in one unit, that of the limit or else of the peak.
+  /// All numbers in the peak's unit; the limit's own is named where it is another.
   private var memoryLine: String {
-    let (unit, name) = Units.scale(for: memoryLimit ?? peakBytes ?? plannedBytes)
+    let (unit, name) = Units.scale(for: peakBytes ?? plannedBytes)
     func scaled(_ byteCount: Int) -> String { Units.threeDigits(Double(byteCount) / unit) }
     var line = "memory  peak \(peakBytes.map(scaled) ?? "unknown")"
-    if let memoryLimit { line += " of \(scaled(memoryLimit))" }
-    line += " \(name)"
+    if let memoryLimit {
+      let hasSameUnit = Units.scale(for: memoryLimit).name == name
+      line +=
+        hasSameUnit
+        ? " of \(scaled(memoryLimit)) \(name)"
+        : " \(name) of \(Units.bytes(memoryLimit))"
+    } else {
+      line += " \(name)"
+    }
     let parts = memory.filter { $0.byteCount > 0 }.map { "\($0.name) \(scaled($0.byteCount))" }
     if !parts.isEmpty { line += " (\(parts.joined(separator: ", ")))" }
     return line + " · \(majorFaults) major fault\(majorFaults == 1 ? "" : "s")"

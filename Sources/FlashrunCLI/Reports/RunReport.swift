@@ -31,6 +31,8 @@ package struct RunReport: Sendable, Equatable {
   package var contextLength = 0
   package var seed: UInt64 = 0
   package var stopReason = ""
+  /// Tokens chosen; the last one needs no decode pass.
+  package var generatedTokens = 0
   /// Whether the weights are random (`synth`).
   package var isSynthetic = false
   package var memoryLimit: Int?

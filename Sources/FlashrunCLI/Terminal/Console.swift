@@ -42,6 +42,9 @@ package final class Console: Sendable {
 
   func warning(_ text: String) { line("Warning: " + text, color: "33", always: false) }
 
+  /// What `--stats` asked for, shown even when quiet.
+  func statistics(_ text: String) { line(text, color: nil, always: true) }
+
   /// Shown even when quiet: a silent failure helps nobody.
   func error(_ text: String) { line("Error: " + text, color: "31", always: true) }
 

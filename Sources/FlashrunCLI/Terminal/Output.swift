@@ -14,14 +14,16 @@ enum Output {
 
   static func line(_ text: String) throws(Failure) { try write(text + "\n") }
 
-  /// Writes all bytes and returns 0 or the errno that stopped it.
   static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+    unsafe bytes.withUnsafeBytes { unsafe write($0, to: descriptor) }
+  }
+
+  /// Writes all bytes and returns 0 or the errno that stopped it.
+  static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
     var done = 0
     while done < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes { buffer in
-        let rest = unsafe UnsafeRawBufferPointer(rebasing: buffer[done...])
-        return unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
-      }
+      let rest = unsafe UnsafeRawBufferPointer(rebasing: bytes[done...])
+      let count = unsafe Glibc.write(descriptor, rest.baseAddress, rest.count)
       if count >= 0 {
         done += count
       } else if errno != EINTR {

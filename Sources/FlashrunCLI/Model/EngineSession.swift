@@ -1,0 +1,94 @@
+internal import FlashIO
+internal import FlashKernels
+internal import FlashModel
+internal import FlashWeights
+internal import FlashWindow
+internal import Flashrun
+
+/// An engine opened for a command, with the notices that go with opening one.
+struct EngineSession {
+  let engine: Engine
+  let facts: EngineFacts
+
+  /// Opens a store; `configure` may change the options, since the store is already known.
+  ///
+  /// - Throws: what `Engine.init` throws; with `--force` a limit that does not fit is raised, with a
+  ///   warning, instead.
+  static func open(
+    store path: String, flags: EngineFlags, settings: Settings, console: Console,
+    configure: (WeightStore, inout EngineOptions) -> Void = { _, _ in }
+  ) async throws -> EngineSession {
+    let store = try WeightStore.open(path)
+    var options = try flags.engineOptions(settings)
+    configure(store, &options)
+    let limits = MemoryLimits()
+    if let count = limits?.killCount, count > 0 {
+      console.warning(
+        "the kernel has killed \(count) process\(count == 1 ? "" : "es") of this control group "
+          + "because memory ran out")
+    }
+    let progress = ProgressReporter("load", unit: .bytes, console: console)
+    let engine: Engine
+    do {
+      engine = try await Engine(opening: path, options: options) { progress.update($0, of: $1) }
+    } catch let error as MemoryPlanError where flags.force {
+      console.warning(
+        "--force: the limit of \(Units.bytes(error.limit)) is exceeded, "
+          + "\(Units.bytes(error.requiredByteCount)) are needed")
+      options.memoryLimit = .bytes(error.requiredByteCount)
+      engine = try await Engine(opening: path, options: options) { progress.update($0, of: $1) }
+    }
+    progress.finish()
+    let facts = await engine.withModel { EngineFacts($0) }
+    facts.announce(on: console)
+    return EngineSession(engine: engine, facts: facts)
+  }
+}
+
+/// What reports say of an opened engine.
+struct EngineFacts: Sendable {
+  let plan: MemoryPlan
+  let mode: SparsityMode
+  let engine: ReadEngineDescription
+  let instructionSet: String
+  let threadCount: Int
+  let modelName: String
+  let isSynthetic: Bool
+  let automaticLimit: AutomaticLimit?
+  let loadDuration: Duration
+  let loaded: DecoderStatistics
+  let vocabularySize: Int
+  let trainedPositions: Int
+
+  init(_ model: OpenModel) {
+    plan = model.decoder.plan
+    mode = model.decoder.mode
+    engine = model.decoder.readEngine
+    instructionSet = model.decoder.instructionSet.rawValue
+    threadCount = model.decoder.threadCount
+    modelName = model.store.manifest.source.name
+    isSynthetic = model.store.manifest.synthetic != nil
+    automaticLimit = model.automaticLimit
+    loadDuration = model.loadDuration
+    loaded = model.decoder.statistics
+    vocabularySize = model.store.configuration.vocabularySize
+    trainedPositions = model.store.configuration.maximumPositions
+  }
+
+  /// Every choice that was made, with why; the details only with `-v`.
+  func announce(on console: Console) {
+    if let automatic = automaticLimit {
+      let group = automatic.groupLimit.map { ", the control group allows \(Units.bytes($0))" } ?? ""
+      console.notice(
+        "memory limit \(Units.bytes(automatic.byteCount)) (auto: \(Units.bytes(automatic.freeByteCount))"
+          + " free\(group), less a reserve of \(Units.bytes(automatic.reserveByteCount)))")
+    }
+    console.notice("context \(plan.contextLength) positions")
+    for note in plan.notes { console.notice(note) }
+    for reason in engine.reasons { console.notice(reason) }
+    if isSynthetic { console.notice("the weights are synthetic: the text means nothing") }
+    for item in plan.items where item.byteCount > 0 {
+      console.detail("plan: \(item.name) \(Units.bytes(item.byteCount)), \(item.detail)")
+    }
+  }
+}

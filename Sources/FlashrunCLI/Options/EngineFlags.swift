@@ -1,0 +1,171 @@
+internal import ArgumentParser
+internal import FlashIO
+internal import FlashKernels
+internal import FlashModel
+internal import FlashWindow
+internal import Flashrun
+
+/// How a model is opened: memory, flash and arithmetic. Every command that opens one takes these.
+struct EngineFlags: ParsableArguments {
+  @Option(
+    name: .customLong("mem-limit"),
+    help: ArgumentHelp(
+      """
+      Memory the whole process may take: 2G, 2048M, bytes, 50% of the model, or auto, the smaller \
+      of what control groups leave and what is truly free, less a reserve. (default: auto)
+      """, valueName: "size"),
+    transform: SizeArgument.init(parsing:))
+  var memoryLimit: SizeArgument?
+
+  @Flag(help: "Go on where the plan says the model does not fit the limit.")
+  var force = false
+
+  @Option(
+    name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Positions of the context. (default: as many as fit, at most the model's and 4096)
+      """, valueName: "n"))
+  var contextLength: Int?
+
+  @Option(
+    name: [.customShort("t"), .customLong("threads")],
+    help: ArgumentHelp(
+      "Threads that compute; never changes the text. (default: one per physical core)",
+      valueName: "n"))
+  var threads: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      auto, dense, exact, predicted or threshold; auto is lossless: exact where the model and the \
+      limit allow, else dense. (default: auto)
+      """, valueName: "mode"))
+  var sparsity: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instruction set: auto, scalar, avx2, avx512, amx or neon. (default: auto)",
+      valueName: "set"))
+  var isa: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Tokens whose neurons stay in memory. (default: 5)", valueName: "tokens"))
+  var window: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "What the window drops first: window, lru, lfu or lfru. (default: window)",
+      valueName: "policy"))
+  var cachePolicy: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How flash is read: auto, uring or pread. (default: auto)",
+      valueName: "engine"))
+  var io: ReadEngineSelection.Choice?
+
+  @Option(
+    help: ArgumentHelp(
+      "Whether reads bypass the page cache: auto, on or off. (default: auto)",
+      valueName: "choice"))
+  var direct: DirectMode?
+
+  @Option(help: ArgumentHelp("Reads in flight at a time. (default: 64)", valueName: "n"))
+  var queueDepth: Int?
+
+  @Option(
+    name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
+    help: ArgumentHelp(
+      "Keys of the KV cache: f32, f16 or q8_0. (default: f16; f32 where the store is)",
+      valueName: "type"))
+  var keyFormat: KeyValueFormat?
+
+  @Option(
+    name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
+    help: ArgumentHelp(
+      "Values of the KV cache: f32, f16 or q8_0. (default: f16; f32 where the store is)",
+      valueName: "type"))
+  var valueFormat: KeyValueFormat?
+
+  @Flag(help: "Convert a checkpoint that is given as the model, and keep the store.")
+  var convert = false
+
+  init() {}
+
+  /// The options as the engine takes them.
+  ///
+  /// - Throws: `Failure` for values out of range (usage) and for what is not built (unavailable).
+  func engineOptions(_ settings: Settings) throws(Failure) -> EngineOptions {
+    var options = EngineOptions()
+    let limit = try settings.value(memoryLimit, "mem-limit", parse: SizeArgument.init(parsing:))
+    switch limit ?? .automatic {
+    case .automatic: options.memoryLimit = .automatic
+    case .bytes(let byteCount): options.memoryLimit = .bytes(byteCount)
+    case .percent(let percent): options.memoryLimit = .fractionOfModel(percent / 100)
+    }
+    options.contextLength = try positive(contextLength, "ctx-size", settings)
+    options.threadCount = try positive(threads, "threads", settings)
+    options.decoder.sparsity = try sparsityChoice(settings)
+    options.decoder.instructionSet = try instructionSet(settings)
+    options.decoder.keyFormat = try settings.value(keyFormat, "cache-type-k")
+    options.decoder.valueFormat = try settings.value(valueFormat, "cache-type-v")
+    options.decoder.storage = try storage(settings)
+    return options
+  }
+
+  private func storage(_ settings: Settings) throws(Failure) -> StorageOptions {
+    var storage = StorageOptions()
+    let policy = try settings.value(cachePolicy, "cache-policy", default: "window")
+    switch policy {
+    case "window": break
+    case "lru", "lfu", "lfru": throw .planned("--cache-policy \(policy)")
+    default: throw Self.unknown(policy, "cache-policy", ["window", "lru", "lfu", "lfru"])
+    }
+    storage.window = try positive(window, "window", settings) ?? storage.window
+    storage.engine = try settings.value(io, "io", default: storage.engine)
+    storage.direct = try settings.value(direct, "direct", default: storage.direct)
+    storage.queueDepth = try positive(queueDepth, "queue-depth", settings) ?? storage.queueDepth
+    return storage
+  }
+
+  private func sparsityChoice(_ settings: Settings) throws(Failure) -> SparsityChoice {
+    let name = try settings.value(sparsity, "sparsity", default: "auto")
+    if let choice = SparsityChoice(rawValue: name) { return choice }
+    guard ["predicted", "threshold"].contains(name) else {
+      let names = SparsityChoice.allCases.map(\.rawValue) + ["predicted", "threshold"]
+      throw Self.unknown(name, "sparsity", names)
+    }
+    throw Failure(
+      .usage, "--sparsity \(name) is lossy and needs a certificate, which this store has not",
+      hints: ["`flashrun calibrate` will make one; it is planned but not built yet"])
+  }
+
+  private func instructionSet(_ settings: Settings) throws(Failure) -> InstructionSet? {
+    let name = try settings.value(isa, "isa", default: "auto")
+    if name == "auto" { return nil }
+    if let set = InstructionSet(rawValue: name) { return set }
+    if ["amx", "neon"].contains(name) { throw .planned("--isa \(name)") }
+    throw Self.unknown(
+      name, "isa", ["auto"] + InstructionSet.allCases.map(\.rawValue) + ["amx", "neon"])
+  }
+
+  private func positive(
+    _ flag: Int?, _ name: String, _ settings: Settings
+  ) throws(Failure) -> Int? {
+    let value = try settings.value(flag, name)
+    if let value, value < 1 {
+      throw Failure(.usage, "--\(name) \(value): it must be at least 1")
+    }
+    return value
+  }
+
+  private static func unknown(_ value: String, _ name: String, _ known: [String]) -> Failure {
+    Failure(.usage, "--\(name) '\(value)' is not one of \(known.joined(separator: ", "))")
+  }
+}
+
+extension ReadEngineSelection.Choice: ExpressibleByArgument {}
+extension DirectMode: ExpressibleByArgument {}
+extension KeyValueFormat: ExpressibleByArgument {}

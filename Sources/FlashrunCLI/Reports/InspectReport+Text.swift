@@ -1,0 +1,73 @@
+/// The report as people read it: what the model is, a table of layers, totals.
+extension InspectReport {
+  var text: String {
+    var blocks = [header.text, layerTable.text, totals.text]
+    if let costs = activityNote { blocks.append(costs) }
+    if !notes.isEmpty { blocks.append(notes.map { "note: " + $0 }.joined(separator: "\n")) }
+    return blocks.joined(separator: "\n\n")
+  }
+
+  private var header: TextTable {
+    let kind = synthetic ? "synthetic weights of shape \(syntheticShape ?? "unknown")" : source
+    return TextTable(
+      rows: [
+        ["store", store],
+        ["model", "\(architecture), \(parameters) parameters, \(kind)"],
+        ["made by", "\(generator), layout \(layout), source digest \(sourceDigest.prefix(16))"],
+        [
+          "shape",
+          "\(layers.count) layers, width \(width), head dimension \(headDimension), vocabulary "
+            + "\(vocabulary), \(positions) positions",
+        ],
+        [
+          "FFN",
+          "\(activation), \(gated ? "gated" : "ungated"), output head "
+            + (tiedHead ? "tied to the embedding" : "its own"),
+        ],
+        [
+          "text",
+          companions.contains("tokenizer.json") ? "tokenizer" : "no tokenizer: token ids only",
+        ],
+      ], alignment: [.leading, .leading])
+  }
+
+  private var layerTable: TextTable {
+    let isMeasured = layers.contains { $0.activity != nil }
+    var titles = ["layer", "heads", "KV", "FFN", "neuron", "stride", "per stride", "padding"]
+    titles += ["bundles", "dense"]
+    if isMeasured { titles += ["active"] + LayerActivity.lags.map { "reuse \($0)" } }
+    let rows = layers.map { layer -> [String] in
+      var cells = [
+        layer.layer, layer.queryHeads, layer.keyValueHeads, layer.feedForwardWidth,
+        layer.bundleBytes, layer.stride, layer.neuronsPerStride,
+      ].map(String.init)
+      cells.append(Units.fixed(layer.padding * 100, decimals: 1) + "%")
+      cells += [Units.bytes(layer.bundlesBytes), Units.bytes(layer.denseBytes)]
+      if let activity = layer.activity {
+        cells.append(Units.fixed(activity.activeFraction * 100, decimals: 1) + "%")
+        cells += activity.reuse.map { Units.fixed($0, decimals: 2) }
+      }
+      return cells
+    }
+    return TextTable(
+      rows: [titles] + rows, alignment: titles.map { _ in TextTable.Alignment.trailing })
+  }
+
+  private var totals: TextTable {
+    var rows = formats.map { ["\($0.part), \($0.format)", Units.bytes($0.bytes)] }
+    rows.append(["weights as stored", Units.bytes(modelBytes)])
+    rows.append(["files, with padding", Units.bytes(fileBytes)])
+    for cost in unitCosts {
+      rows.append([
+        "bytes read per byte wanted, unit \(cost.unit)",
+        Units.fixed(cost.amplification, decimals: 2),
+      ])
+    }
+    return TextTable(rows: rows, alignment: [.leading, .trailing])
+  }
+
+  private var activityNote: String? {
+    guard let tokenCount = layers.compactMap(\.activity).first?.tokenCount else { return nil }
+    return "activity and reuse of neurons from token to token, measured over \(tokenCount) tokens"
+  }
+}

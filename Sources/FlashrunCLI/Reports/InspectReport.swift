@@ -1,0 +1,151 @@
+internal import FlashIO
+internal import FlashKernels
+internal import FlashWeights
+internal import FoundationEssentials
+
+/// A store's shapes and bytes, as tables and as JSON.
+struct InspectReport: Encodable {
+  /// One layer; heads and widths may differ from layer to layer.
+  struct Layer: Encodable {
+    var layer: Int
+    var queryHeads: Int
+    var keyValueHeads: Int
+    var feedForwardWidth: Int
+    /// Bytes of one neuron's parts, and of the stride that holds `neuronsPerStride` of them.
+    var bundleBytes: Int
+    var stride: Int
+    var neuronsPerStride: Int
+    /// Padding over payload of the layer's bundles.
+    var padding: Double
+    var bundlesBytes: Int
+    var denseBytes: Int
+    /// As measured over some tokens; nil where nothing was measured.
+    var activity: LayerActivity?
+  }
+
+  /// What reading the front of a bundle costs where reads are whole units: bytes read over bytes
+  /// wanted.
+  struct UnitCost: Encodable {
+    var unit: Int
+    var amplification: Double
+  }
+
+  /// Tensors used whole, or bundles, of one format.
+  struct FormatTotal: Encodable {
+    var part: String
+    var format: String
+    var bytes: Int
+  }
+
+  var store: String
+  var architecture: String
+  var layout: String
+  var source: String
+  var sourceDigest: String
+  var modelDigest: String
+  var generator: String
+  var synthetic: Bool
+  var syntheticShape: String?
+  var parameters: Int
+  var width: Int
+  var headDimension: Int
+  var vocabulary: Int
+  var positions: Int
+  var activation: String
+  var gated: Bool
+  var tiedHead: Bool
+  var modelBytes: Int
+  var fileBytes: Int
+  var layers: [Layer]
+  var formats: [FormatTotal]
+  var unitCosts: [UnitCost]
+  var companions: [String]
+  var notes: [String]
+
+  init(_ store: WeightStore, activity: [LayerActivity]?) {
+    let manifest = store.manifest
+    let configuration = manifest.configuration
+    self.store = store.path
+    architecture = configuration.architecture
+    layout = manifest.layout.name
+    source = manifest.source.name
+    sourceDigest = manifest.source.digest
+    modelDigest = manifest.modelDigest
+    generator = manifest.generator
+    synthetic = manifest.synthetic != nil
+    syntheticShape = manifest.synthetic?.shape
+    parameters = manifest.parameterCount
+    width = configuration.width
+    headDimension = configuration.headDimension
+    vocabulary = configuration.vocabularySize
+    positions = configuration.maximumPositions
+    activation = configuration.activation.rawValue
+    gated = configuration.isGated
+    tiedHead = configuration.hasTiedHead
+    modelBytes = store.modelByteCount
+    fileBytes = store.fileByteCount
+    layers = configuration.layers.indices.map { index in
+      Self.layer(index, manifest, activity: activity?[index])
+    }
+    formats = Self.formats(manifest)
+    unitCosts = [512, 4096].map { unit in
+      UnitCost(unit: unit, amplification: Self.amplification(manifest.bundles, unit: unit))
+    }
+    companions = manifest.companions.map(\.name)
+    notes = manifest.notes
+  }
+
+  private static func layer(
+    _ index: Int, _ manifest: StoreManifest, activity: LayerActivity?
+  ) -> Layer {
+    let layer = manifest.configuration.layers[index]
+    let bundle = manifest.bundles[index]
+    let bundleBytes = bundle.frontBytesPerNeuron + bundle.lastPartByteCount
+    let payload = bundleBytes * bundle.neuronCount
+    return Layer(
+      layer: index, queryHeads: layer.queryHeads, keyValueHeads: layer.keyValueHeads,
+      feedForwardWidth: layer.feedForwardWidth, bundleBytes: bundleBytes, stride: bundle.stride,
+      neuronsPerStride: bundle.neuronsPerStride,
+      padding: payload > 0 ? Double(bundle.extent.byteCount - payload) / Double(payload) : 0,
+      bundlesBytes: bundle.extent.byteCount,
+      denseBytes: manifest.tensors.reduce(0) { $0 + ($1.layer == index ? $1.extent.byteCount : 0) },
+      activity: activity)
+  }
+
+  private static func formats(_ manifest: StoreManifest) -> [FormatTotal] {
+    var totals: [[String]: Int] = [:]
+    for tensor in manifest.tensors {
+      totals[["used whole", tensor.format.rawValue], default: 0] += tensor.extent.byteCount
+    }
+    for bundle in manifest.bundles {
+      for part in bundle.parts {
+        totals[["bundles", part.format.rawValue], default: 0] +=
+          part.format.byteCount(width: bundle.width) * bundle.neuronCount
+      }
+    }
+    return totals.map { FormatTotal(part: $0.key[0], format: $0.key[1], bytes: $0.value) }
+      .sorted { ($0.part, $0.format) > ($1.part, $1.format) }
+  }
+
+  /// Bytes read over bytes wanted when the front of every stride is read in whole units.
+  static func amplification(_ bundles: [BundleLayout], unit: Int) -> Double {
+    var (read, wanted) = (0, 0)
+    for bundle in bundles where bundle.frontByteCount > 0 {
+      for stride in 0..<bundle.strideCount {
+        let start = bundle.extent.offset + stride * bundle.stride
+        let end = start + bundle.frontByteCount
+        read += (end + unit - 1) / unit * unit - start / unit * unit
+        wanted += bundle.frontByteCount
+      }
+    }
+    return wanted > 0 ? Double(read) / Double(wanted) : 1
+  }
+
+  var json: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    guard let data = try? encoder.encode(self) else { preconditionFailure("a report encodes") }
+    return String(decoding: data, as: UTF8.self)
+  }
+}
