@@ -1,7 +1,7 @@
 /// A running generation: a sequence of events that ends with `.finished`, or with an error.
 ///
-/// Whoever stops iterating stops the work within a layer's time; `cancel` does so too, but still
-/// delivers `.finished` with the figures. It can be iterated once.
+/// Letting go of it, by leaving the loop that iterates it, stops the work within a layer's time;
+/// `cancel` does so too, but still delivers `.finished` with the figures. It can be iterated once.
 public struct Generation: AsyncSequence, Sendable {
   private let stream: AsyncThrowingStream<GenerationEvent, any Error>
   private let flag: CancellationFlag

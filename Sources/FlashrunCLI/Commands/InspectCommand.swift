@@ -38,7 +38,7 @@ struct InspectCommand: AsyncParsableCommand {
     let isSparse = store.configuration.activation.isSparse
     let wanted = activity ?? (store.manifest.synthetic != nil && isSparse ? 64 : 0)
     guard wanted >= 0 else { throw Failure(.usage, "--activity \(wanted): it must be 0 or more") }
-    var measured: [LayerActivity]?
+    var measured: ActivityReport?
     if wanted > 0 {
       let session = try await EngineSession.open(
         store: path, flags: flags, settings: settings, console: console
@@ -46,10 +46,12 @@ struct InspectCommand: AsyncParsableCommand {
         options.contextLength = options.contextLength ?? wanted
         options.decoder.measuresActivity = true
       }
+      console.notice("decoding \(wanted) tokens to measure activity")
       let flag = CancellationFlag()
       Interrupts.onFirst { flag.cancel() }
-      measured = try await session.engine.withModel {
-        try ActivityMeasurement(tokenCount: wanted, console: console, flag: flag).run($0)
+      measured = try await session.engine.withModel { model in
+        try ActivityReport.measure(
+          decoder: model.decoder, tokenCount: wanted, isCancelled: { flag.isCancelled })
       }
     }
     let report = InspectReport(store, activity: measured)

@@ -32,15 +32,21 @@ struct PromptFlags: ParsableArguments {
     switch (prompt, file) {
     case (.some, .some): throw Failure(.usage, "give the prompt with -p or with -f, not both")
     case (.some(let prompt), nil): return prompt
-    case (nil, .some(let file)): return try FileInput.text(file)
+    case (nil, .some(let file)): return try Self.contents(file)
     case (nil, nil):
       if let fallback { return fallback }
       guard Self.isPiped else {
         throw Failure(
           .usage, "no prompt: give one with -p TEXT or -f FILE, or pipe it into this command")
       }
-      return try FileInput.text("-")
+      return try Self.contents("-")
     }
+  }
+
+  /// A file's text without the newline that ends it, as llama.cpp reads prompts.
+  private static func contents(_ path: String) throws(Failure) -> String {
+    let text = try FileInput.text(path)
+    return text.hasSuffix("\n") ? String(text.dropLast()) : text
   }
 
   /// Whether standard input is a pipe or a file.

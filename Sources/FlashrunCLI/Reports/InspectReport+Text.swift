@@ -1,8 +1,10 @@
+internal import FlashModel
+
 /// The report as people read it: what the model is, a table of layers, totals.
 extension InspectReport {
   var text: String {
     var blocks = [header.text, layerTable.text, totals.text]
-    if let costs = activityNote { blocks.append(costs) }
+    if let note = activityNote { blocks.append(note) }
     if !notes.isEmpty { blocks.append(notes.map { "note: " + $0 }.joined(separator: "\n")) }
     return blocks.joined(separator: "\n\n")
   }
@@ -32,10 +34,9 @@ extension InspectReport {
   }
 
   private var layerTable: TextTable {
-    let isMeasured = layers.contains { $0.activity != nil }
     var titles = ["layer", "heads", "KV", "FFN", "neuron", "stride", "per stride", "padding"]
     titles += ["bundles", "dense"]
-    if isMeasured { titles += ["active"] + LayerActivity.lags.map { "reuse \($0)" } }
+    if let reuseLags { titles += ["active"] + reuseLags.map { "reuse \($0)" } }
     let rows = layers.map { layer -> [String] in
       var cells = [
         layer.layer, layer.queryHeads, layer.keyValueHeads, layer.feedForwardWidth,
@@ -66,8 +67,18 @@ extension InspectReport {
     return TextTable(rows: rows, alignment: [.leading, .trailing])
   }
 
+  /// Means over layers, each weighing the same.
   private var activityNote: String? {
-    guard let tokenCount = layers.compactMap(\.activity).first?.tokenCount else { return nil }
-    return "activity and reuse of neurons from token to token, measured over \(tokenCount) tokens"
+    guard let activityTokens, let reuseLags else { return nil }
+    let measured = layers.compactMap(\.activity)
+    func mean(_ value: (ActivityReport.Layer) -> Double) -> Double {
+      measured.map(value).reduce(0, +) / Double(max(1, measured.count))
+    }
+    let reuse = reuseLags.indices.map { index in
+      "\(Units.fixed(mean { $0.reuse[index] }, decimals: 2)) at lag \(reuseLags[index])"
+    }
+    return "measured over \(activityTokens) tokens: "
+      + "\(Units.fixed(mean(\.activeFraction) * 100, decimals: 1))% of neurons active; "
+      + "reuse \(reuse.joined(separator: ", "))"
   }
 }

@@ -1,5 +1,6 @@
 internal import FlashIO
 internal import FlashKernels
+internal import FlashModel
 internal import FlashWeights
 internal import FoundationEssentials
 
@@ -19,8 +20,8 @@ struct InspectReport: Encodable {
     var padding: Double
     var bundlesBytes: Int
     var denseBytes: Int
-    /// As measured over some tokens; nil where nothing was measured.
-    var activity: LayerActivity?
+    /// Neurons that fire, and that fire again some tokens later, as measured; nil where nothing was.
+    var activity: ActivityReport.Layer?
   }
 
   /// What reading the front of a bundle costs where reads are whole units: bytes read over bytes
@@ -56,13 +57,16 @@ struct InspectReport: Encodable {
   var tiedHead: Bool
   var modelBytes: Int
   var fileBytes: Int
+  /// Tokens over which activity was measured, and the distances in tokens of its reuse.
+  var activityTokens: Int?
+  var reuseLags: [Int]?
   var layers: [Layer]
   var formats: [FormatTotal]
   var unitCosts: [UnitCost]
   var companions: [String]
   var notes: [String]
 
-  init(_ store: WeightStore, activity: [LayerActivity]?) {
+  init(_ store: WeightStore, activity: ActivityReport?) {
     let manifest = store.manifest
     let configuration = manifest.configuration
     self.store = store.path
@@ -84,8 +88,10 @@ struct InspectReport: Encodable {
     tiedHead = configuration.hasTiedHead
     modelBytes = store.modelByteCount
     fileBytes = store.fileByteCount
+    activityTokens = activity?.tokenCount
+    reuseLags = activity?.lags
     layers = configuration.layers.indices.map { index in
-      Self.layer(index, manifest, activity: activity?[index])
+      Self.layer(index, manifest, activity: activity?.layers[index])
     }
     formats = Self.formats(manifest)
     unitCosts = [512, 4096].map { unit in
@@ -96,7 +102,7 @@ struct InspectReport: Encodable {
   }
 
   private static func layer(
-    _ index: Int, _ manifest: StoreManifest, activity: LayerActivity?
+    _ index: Int, _ manifest: StoreManifest, activity: ActivityReport.Layer?
   ) -> Layer {
     let layer = manifest.configuration.layers[index]
     let bundle = manifest.bundles[index]

@@ -12,8 +12,8 @@ package final class Console: Sendable {
   let isVerbose: Bool
   private let hasColor: Bool
   private let logDescriptor: Int32?
-  /// Whether the cursor stands behind a progress bar.
-  private let barIsDrawn = Mutex(false)
+  /// Whether the cursor stands behind a progress bar; of the process, as the terminal is.
+  private static let barIsDrawn = Mutex(false)
 
   /// - Throws: `Failure` when the log file cannot be opened.
   package init(
@@ -51,7 +51,7 @@ package final class Console: Sendable {
   /// Redraws the bar; only on a terminal.
   func drawBar(_ text: String) {
     guard isTerminal, !isQuiet else { return }
-    barIsDrawn.withLock { isDrawn in
+    Self.barIsDrawn.withLock { isDrawn in
       isDrawn = true
       Self.write("\r\u{1B}[K" + text, to: STDERR_FILENO)
     }
@@ -59,7 +59,7 @@ package final class Console: Sendable {
 
   /// Removes the bar.
   func clearBar() {
-    barIsDrawn.withLock { isDrawn in
+    Self.barIsDrawn.withLock { isDrawn in
       if isDrawn { Self.write("\r\u{1B}[K", to: STDERR_FILENO) }
       isDrawn = false
     }

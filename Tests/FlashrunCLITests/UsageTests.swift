@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+/// What wrong command lines say, and with which exit code.
+@Suite struct UsageTests {
+  /// Arguments, exit code, and what standard error must contain.
+  static let cases: [(arguments: [String], status: Int32, text: String)] = [
+    (["--men-limit", "2G"], 64, "Unknown option '--men-limit'. Did you mean '--mem-limit'?"),
+    (["--mem-limit", "2"], 64, "2 bytes is too small to be meant; did you mean '2G'?"),
+    (["--mem-limit", "much"], 64, "'much' is no size"),
+    (["--mem-limit"], 64, "Missing value for '--mem-limit"),
+    (["inspct"], 66, "did you mean 'flashrun inspect'?"),
+    (["-m", "/nowhere.flash", "-p", "x"], 66, "no such model: /nowhere.flash"),
+    (["/nowhere.flash", "-p", "x"], 66, "no such model: /nowhere.flash"),
+    (["a.flash", "-m", "b.flash"], 64, "two models are named: 'a.flash' and, with -m, 'b.flash'"),
+    (["-p", "x", "-f", "y"], 64, "not both"),
+    (["-f", "/nowhere.txt"], 66, "/nowhere.txt: No such file or directory"),
+    (["-n", "-2", "-p", "x"], 64, "-n -2: it must be -1 or more"),
+    (["-t", "0", "-p", "x"], 64, "--threads 0: it must be at least 1"),
+    (["-c", "-5", "-p", "x"], 64, "--ctx-size -5: it must be at least 1"),
+    (["-l", "hello", "-p", "x"], 64, "'hello' is no bias"),
+    (["--repeat-penalty", "0", "-p", "x"], 64, "it must be positive"),
+    (["--sparsity", "dens", "-p", "x"], 64, "'dens' is not one of auto, dense, exact, predicted"),
+    (["--sparsity", "predicted", "-p", "x"], 64, "`flashrun calibrate`"),
+    (["--sparsity", "threshold", "-p", "x"], 64, "needs a certificate"),
+    (["--isa", "sse9", "-p", "x"], 64, "--isa 'sse9' is not one of auto, scalar"),
+    (["--isa", "neon", "-p", "x"], 69, "--isa neon is planned but not built yet"),
+    (["--cache-policy", "lru", "-p", "x"], 69, "--cache-policy lru is planned"),
+    (["--cache-policy", "mru", "-p", "x"], 64, "'mru' is not one of window, lru"),
+    (["--io", "aio", "-p", "x"], 64, "'aio' is invalid for '--io <engine>'"),
+    (["--trace", "t.json", "-p", "x"], 69, "--trace is planned"),
+    (["-sys", "Be brief.", "-p", "x"], 69, "-sys"),
+    (["--stats", "xml", "-p", "x"], 64, "--stats 'xml' is not one of json"),
+    (["-ctk", "f64", "-p", "x"], 64, "'f64' is invalid"),
+    (["chat"], 69, "the command 'chat' is planned but not built yet"),
+    (["serve", "--port", "80"], 69, "the command 'serve' is planned"),
+    (["calibrate", "m.flash"], 69, "planned"), (["bench"], 69, "planned"),
+    (["io", "probe", "/"], 69, "planned"), (["doctor"], 69, "planned"),
+    (["apply-template", "--template", "x"], 69, "planned"),
+    (["convert"], 64, "Missing expected argument '<source>'"),
+    (["convert", "/nowhere", "/tmp/x.flash", "--type", "f32"], 66, "/nowhere"),
+    (["convert", "m.gguf", "/tmp/x.flash", "--type", "f32"], 69, "GGUF"),
+    (["convert", "/nowhere", "/tmp/x.flash", "--type", "f99"], 64, "'f99' is invalid"),
+    (
+      ["synth", "/tmp/x.flash", "--shape", "lama-2-7b", "--type", "q4_0"], 64,
+      "did you mean 'llama-2-7b'?"
+    ),
+    (
+      ["synth", "/tmp/x.flash", "--shape", "llama-2-7b", "--type", "q4_0", "--active", "2"], 64,
+      "--active 2.0: it must be between 0 and 1"
+    ),
+    (["perplexity"], 64, "Missing expected argument '--file <file>'"),
+    (["logits", "-o", "/tmp/x"], 64, "--tokens-file or with --tokens"),
+    (["logits", "-o", "/tmp/x", "--tokens", "1,x"], 64, "'x' is no token id"),
+    (["verify", "/nowhere.flash"], 66, "no such model"),
+    (["tokenize", "--tokenizer", "/nowhere.json"], 66, "/nowhere.json: No such file"),
+  ]
+
+  @Test(arguments: cases.indices)
+  func aWrongCommandLineSaysWhatIsWrong(index: Int) throws {
+    let expected = Self.cases[index]
+    let outcome = try Tool.run(expected.arguments)
+    #expect(outcome.status == expected.status, "\(expected.arguments): \(outcome.error)")
+    #expect(outcome.error.contains(expected.text), "\(expected.arguments): \(outcome.error)")
+    #expect(outcome.output.isEmpty)
+  }
+
+  @Test func helpListsTheExitCodesAndTheCommands() throws {
+    let outcome = try Tool.run(["--help"])
+    #expect(outcome.status == 0)
+    for code in ["0", "1", "3", "64", "65", "66", "69", "74", "77", "130", "143"] {
+      #expect(outcome.output.contains(" \(code)  "))
+    }
+    for name in ["run (default)", "convert", "plan", "inspect", "verify", "perplexity", "synth"] {
+      #expect(outcome.output.contains("  \(name) "))
+    }
+    #expect(outcome.error.isEmpty)
+  }
+
+  @Test func theVersionIsPrinted() throws {
+    let outcome = try Tool.run(["--version"])
+    #expect(outcome.status == 0)
+    #expect(outcome.output.split(separator: ".").count == 3)
+  }
+
+  @Test func everyOptionOfTheProductIsAccepted() throws {
+    // A missing model is noticed after all options were parsed and judged.
+    let outcome = try Tool.run([
+      "run", "-m", "/nowhere.flash", "-p", "-x", "-n", "-1", "-c", "128", "-t", "2", "-s", "-1",
+      "--temp", "0.8", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.05", "--repeat-penalty",
+      "1.0", "--repeat-last-n", "-1", "--presence-penalty", "-0.5", "--frequency-penalty", "0.5",
+      "-l", "5+1", "--logit-bias", "6-inf", "-r", "-stop", "--stop", "b", "--reverse-prompt", "c",
+      "--ignore-eos", "-ctk", "f32", "-ctv", "q8_0", "--no-display-prompt", "-v", "--log-file",
+      "/dev/null", "--mem-limit", "50%", "--sparsity", "auto", "--isa", "auto", "--window", "4",
+      "--cache-policy", "window", "--io", "auto", "--direct", "auto", "--queue-depth", "32",
+      "--stats", "json", "--force", "--quiet", "--n-predict", "4", "--max-tokens", "5",
+      "--predict", "6", "--ctx-size", "64", "--threads", "1", "--seed", "1",
+    ])
+    #expect(outcome.status == 66)
+    #expect(outcome.error == "Error: no such model: /nowhere.flash\n")
+  }
+
+  @Test func aWrongVariableIsNamed() throws {
+    let outcome = try Tool.run(["-p", "x"], environment: ["FLASHRUN_TOP_K": "many"])
+    #expect(outcome.status == 64)
+    #expect(outcome.error.contains("FLASHRUN_TOP_K: 'many' is invalid"))
+  }
+}
