@@ -33,7 +33,8 @@ struct GenerationLoop: ~Copyable {
     detokenizer = model.tokenizer.map { Detokenizer(tokenizer: $0, skipSpecialTokens: true) }
   }
 
-  /// - Throws: `EngineError` and `DecoderError` for what was asked, `ReadFailure` for a failed read.
+  /// - Throws: `EngineError` and `DecoderError` for what was asked, `ReadFailure` for a read that
+  ///   failed.
   mutating func run(_ prompt: Prompt) throws -> GenerationResult {
     let tokens = try model.tokens(of: prompt)
     guard tokens.count <= model.decoder.contextLength else {

@@ -16,7 +16,8 @@ package struct OpenModel {
   package let loadDuration: Duration
 
   /// - Parameter progress: called with the bytes of resident weights read so far, and of all.
-  /// - Throws: what `WeightStore.open`, `Tokenizer.init` and `Decoder.init` throw, and `EngineError`.
+  /// - Throws: `EngineError`, and what `WeightStore.open`, `Tokenizer.init` and
+  ///   `Decoder.init` throw.
   init(path: String, options: EngineOptions, progress: @Sendable (Int, Int) -> Void) throws {
     let start = ContinuousClock.now
     store = try WeightStore.open(path)

@@ -1,8 +1,8 @@
 /// e to a power that is not positive, by one fixed chain of multiplications and additions.
 ///
 /// The C library's `exp` may differ in the last bit between CPUs (it takes another path where there
-/// is FMA), and one bit can move a draw to the next token. This one has the same bits everywhere and
-/// is within 4e-16 relative of the true value. `-infinity` and anything under -708 give 0.
+/// is FMA), and one bit can move a draw to the next token. This one has the same bits everywhere
+/// and is within 4e-16 relative of the true value. `-infinity` and anything under -708 give 0.
 /// Traps when `power` is positive or NaN.
 package func portableExponential(_ power: Double) -> Double {
   precondition(power <= 0, "portableExponential takes no positive power")

@@ -1,8 +1,10 @@
+import FlashTestSupport
 import Foundation
 import Testing
 
 /// The commands on the bundled sample, run as processes.
-@Suite struct CommandTests {
+@Suite(.enabled(if: isOptimizedBuild, "needs an optimized build"))
+struct CommandTests {
   static let prompt = "It was a dark and stormy night; the rain"
   static let greedy = " was dark and dark, and the sun"
 

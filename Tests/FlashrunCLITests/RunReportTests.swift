@@ -41,8 +41,8 @@ import Testing
   @Test func footerIsTheProductsExample() {
     #expect(
       Self.example.text == """
-        flashrun: io_uring (depth 64, fixed buffers, O_DIRECT 512) · limit 2.00 GiB · plan 1.87 GiB \
-        · exact · avx512, 2 threads
+        flashrun: io_uring (depth 64, fixed buffers, O_DIRECT 512) · limit 2.00 GiB · \
+        plan 1.87 GiB · exact · avx512, 2 threads
         prompt   42 tok   3.11 s   13.5 tok/s
         decode  128 tok  41.30 s    3.10 tok/s   p50 302 ms  p95 401 ms  max 702 ms
         flash   38.2 GiB read (306 MiB/token, 947 MiB/s, 0 B written) · hit 61.2% · stall 44% · \

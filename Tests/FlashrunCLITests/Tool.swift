@@ -1,3 +1,4 @@
+import FlashTestSupport
 import Foundation
 import Synchronization
 
@@ -9,14 +10,14 @@ struct Tool {
     var error: String
   }
 
-  /// The package, and the built binary beside this test's own.
-  static let root = String(#filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 })
-  static let checkpoint = root + "/Sources/FlashrunCLI/Resources/novels-13m"
+  static let checkpoint = ProjectFiles.sample
+
+  /// The built binary, beside this test's own.
   static let path: String = {
     let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
     let beside = URL(fileURLWithPath: own).deletingLastPathComponent().path + "/flashrun"
     return FileManager.default.isExecutableFile(atPath: beside)
-      ? beside : root + "/.build/debug/flashrun"
+      ? beside : ProjectFiles.root + "/.build/debug/flashrun"
   }()
 
   /// A folder for this process's stores and configuration, removed at exit.

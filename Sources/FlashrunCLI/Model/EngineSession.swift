@@ -12,8 +12,8 @@ struct EngineSession {
 
   /// Opens a store; `configure` may change the options, since the store is already known.
   ///
-  /// - Throws: what `Engine.init` throws; with `--force` a limit that does not fit is raised, with a
-  ///   warning, instead.
+  /// - Throws: what `Engine.init` throws; with `--force` a limit that does not fit is raised
+  ///   instead, with a warning.
   static func open(
     store path: String, flags: EngineFlags, settings: Settings, console: Console,
     configure: (WeightStore, inout EngineOptions) -> Void = { _, _ in }
@@ -78,10 +78,12 @@ struct EngineFacts: Sendable {
   /// Every choice that was made, with why; the details only with `-v`.
   func announce(on console: Console) {
     if let automatic = automaticLimit {
-      let group = automatic.groupLimit.map { ", the control group allows \(Units.bytes($0))" } ?? ""
+      let chosen = Units.bytes(automatic.byteCount)
+      let free = Units.bytes(automatic.freeByteCount)
+      let group = automatic.groupLimit.map { ", the control group allows \(Units.bytes($0))" }
+      let reserve = Units.bytes(automatic.reserveByteCount)
       console.notice(
-        "memory limit \(Units.bytes(automatic.byteCount)) (auto: \(Units.bytes(automatic.freeByteCount))"
-          + " free\(group), less a reserve of \(Units.bytes(automatic.reserveByteCount)))")
+        "memory limit \(chosen) (auto: \(free) free\(group ?? ""), less a reserve of \(reserve))")
     }
     console.notice("context \(plan.contextLength) positions")
     for note in plan.notes { console.notice(note) }

@@ -20,7 +20,7 @@ struct InspectReport: Encodable {
     var padding: Double
     var bundlesBytes: Int
     var denseBytes: Int
-    /// Neurons that fire, and that fire again some tokens later, as measured; nil where nothing was.
+    /// Neurons that fire, and fire again some tokens later, as measured; nil where nothing was.
     var activity: ActivityReport.Layer?
   }
 
