@@ -31,6 +31,11 @@ import Testing
     #expect(try settings.value(nil, "n", default: 5) == -1)
   }
 
+  @Test func unknownNamesOfTheFileAreFound() throws {
+    #expect(
+      try Self.settings([:], #"{"mem_limit": "2G", "temp": 1}"#).unknownNames == ["mem_limit"])
+  }
+
   @Test func aVariablesListIsSplitAtNewlines() throws {
     let settings = try Self.settings(["FLASHRUN_STOP": "a\nb"], #"{"stop": "c"}"#)
     #expect(try settings.values([], "stop") { $0 } == ["a", "b"])

@@ -17,7 +17,7 @@ import Testing
     (["-f", "/nowhere.txt"], 66, "/nowhere.txt: No such file or directory"),
     (["-n", "-2", "-p", "x"], 64, "-n -2: it must be -1 or more"),
     (["-t", "0", "-p", "x"], 64, "--threads 0: it must be at least 1"),
-    (["-c", "-5", "-p", "x"], 64, "--ctx-size -5: it must be at least 1"),
+    (["-c", "-5", "-p", "x"], 64, "--ctx-size -5: it must be 0 or more"),
     (["-l", "hello", "-p", "x"], 64, "'hello' is no bias"),
     (["--repeat-penalty", "0", "-p", "x"], 64, "it must be positive"),
     (["--sparsity", "dens", "-p", "x"], 64, "'dens' is not one of auto, dense, exact, predicted"),

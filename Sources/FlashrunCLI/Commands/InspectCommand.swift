@@ -12,7 +12,7 @@ struct InspectCommand: AsyncParsableCommand {
       how many neurons fire and how many of them fired 1, 4 and 16 tokens before.
       """)
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
 
   @Flag(help: "Write one JSON object.")
   var json = false

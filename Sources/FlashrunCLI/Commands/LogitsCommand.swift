@@ -12,7 +12,7 @@ struct LogitsCommand: AsyncParsableCommand {
       tokens are used as they are; no begin token is put before them.
       """)
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
 
   @Option(
     help: ArgumentHelp("Token ids, raw int32, little endian.", valueName: "file"))
@@ -37,10 +37,9 @@ struct LogitsCommand: AsyncParsableCommand {
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: model.path(settings))
     let session = try await EngineSession.open(
-      store: path, flags: flags, settings: settings, console: console
+      store: path, flags: flags, settings: settings, console: console, needsAllLogits: true
     ) { _, options in
       options.contextLength = options.contextLength ?? ids.count
-      options.decoder.logitsRowCapacity = options.decoder.prefillChunk
     }
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }

@@ -15,7 +15,7 @@ struct PerplexityCommand: AsyncParsableCommand {
       and every token after the first counts.
       """)
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
 
   @Option(name: .shortAndLong, help: ArgumentHelp("Text to measure on.", valueName: "file"))
   var file: String
@@ -47,12 +47,11 @@ struct PerplexityCommand: AsyncParsableCommand {
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: model.path(settings))
     let session = try await EngineSession.open(
-      store: path, flags: flags, settings: settings, console: console
+      store: path, flags: flags, settings: settings, console: console, needsAllLogits: true
     ) { store, options in
       options.contextLength =
         options.contextLength
         ?? min(Self.defaultChunkLength, store.configuration.maximumPositions)
-      options.decoder.logitsRowCapacity = options.decoder.prefillChunk
     }
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }

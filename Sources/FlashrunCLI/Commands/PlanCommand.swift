@@ -12,7 +12,7 @@ struct PlanCommand: ParsableCommand {
       resident_bytes what everything in memory takes, model_bytes the weights as stored.
       """)
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
 
   @Flag(help: "Write one JSON object.")
   var json = false

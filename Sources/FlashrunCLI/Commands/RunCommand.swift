@@ -11,7 +11,7 @@ struct RunCommand: AsyncParsableCommand {
       Ctrl-C stops the generation and prints the footer, a second one ends at once.
       """)
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
 
   @OptionGroup(title: "Prompt") var prompt: PromptFlags
 
@@ -32,10 +32,11 @@ struct RunCommand: AsyncParsableCommand {
     let options = try generation.generationOptions(settings, sampling: sampling)
     _ = try flags.engineOptions(settings)
     let named = try model.path(settings)
-    let path = try ModelLocator(
-      console: console, converts: settings.isOn(flags.convert, "convert")
-    ).store(named: named)
+    let locator = ModelLocator(
+      console: console, converts: try settings.isOn(flags.convert, "convert"))
+    let found = try named.map { try locator.store(named: $0) }
     let text = try prompt.text(default: named == nil ? BundledSample.prompt : nil)
+    let path = try found ?? locator.store(named: nil)
     let session = try await EngineSession.open(
       store: path, flags: flags, settings: settings, console: console)
     let generation = session.engine.generate(.text(text), options: options)

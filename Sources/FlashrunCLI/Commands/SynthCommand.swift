@@ -20,7 +20,7 @@ struct SynthCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How weights are stored: f32, f16, bf16, q8_0 or q4_0.", valueName: "type"))
+      "How weights are stored.", valueName: "type"))
   var type: RowFormat
 
   @Option(

@@ -13,7 +13,7 @@ struct TokenizeCommand: ParsableCommand {
       with --decode the other way round.
       """)
 
-  @OptionGroup var model: ModelOptions
+  @OptionGroup(title: "Model") var model: ModelOptions
 
   @Option(help: ArgumentHelp("A tokenizer.json instead of a store's.", valueName: "file"))
   var tokenizer: String?

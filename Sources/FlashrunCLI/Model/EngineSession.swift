@@ -16,11 +16,15 @@ struct EngineSession {
   ///   instead, with a warning.
   static func open(
     store path: String, flags: EngineFlags, settings: Settings, console: Console,
+    needsAllLogits: Bool = false,
     configure: (WeightStore, inout EngineOptions) -> Void = { _, _ in }
   ) async throws -> EngineSession {
     let store = try WeightStore.open(path)
     var options = try flags.engineOptions(settings)
     configure(store, &options)
+    if needsAllLogits {
+      options.decoder.logitsRowCapacity = Self.logitsRowCapacity(store, options)
+    }
     let limits = MemoryLimits()
     if let count = limits?.killCount, count > 0 {
       console.warning(
@@ -42,6 +46,20 @@ struct EngineSession {
     let facts = await engine.withModel { EngineFacts($0) }
     facts.announce(on: console)
     return EngineSession(engine: engine, facts: facts)
+  }
+}
+
+extension EngineSession {
+  /// The most rows of logits at a time, up to a chunk's, that leave the limit as `plan` states it:
+  /// for a model that fits with one row, more are a matter of speed only.
+  private static func logitsRowCapacity(_ store: WeightStore, _ options: EngineOptions) -> Int {
+    var options = options
+    for capacity in [options.decoder.prefillChunk, 16, 4] {
+      options.decoder.logitsRowCapacity = capacity
+      guard let resolved = try? options.resolved(for: store) else { break }
+      if (try? Decoder.plan(store: store, options: resolved.decoder)) != nil { return capacity }
+    }
+    return 1
   }
 }
 

@@ -14,8 +14,13 @@ struct ConsoleOptions: ParsableArguments {
   init() {}
 
   func open(_ settings: Settings) throws(Failure) -> Console {
-    try Console(
+    let console = try Console(
       isQuiet: settings.isOn(quiet, "quiet"), isVerbose: settings.isOn(verbose, "verbose"),
       logFile: settings.value(logFile, "log-file"))
+    for name in settings.unknownNames {
+      console.warning(
+        "the configuration file sets '\(name)', which is no flag that can be set there")
+    }
+    return console
   }
 }

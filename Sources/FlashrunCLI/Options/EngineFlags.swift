@@ -24,7 +24,7 @@ struct EngineFlags: ParsableArguments {
     name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Positions of the context. (default: as many as fit, at most the model's and 4096)
+      Positions of the context; 0 is as many as fit, at most the model's and 4096. (default: 0)
       """, valueName: "n"))
   var contextLength: Int?
 
@@ -62,13 +62,13 @@ struct EngineFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How flash is read: auto, uring or pread. (default: auto)",
+      "How flash is read. (default: auto)",
       valueName: "engine"))
   var io: ReadEngineSelection.Choice?
 
   @Option(
     help: ArgumentHelp(
-      "Whether reads bypass the page cache: auto, on or off. (default: auto)",
+      "Whether reads bypass the page cache. (default: auto)",
       valueName: "choice"))
   var direct: DirectMode?
 
@@ -78,14 +78,14 @@ struct EngineFlags: ParsableArguments {
   @Option(
     name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
     help: ArgumentHelp(
-      "Keys of the KV cache: f32, f16 or q8_0. (default: f16; f32 where the store is)",
+      "Type of cached keys. (default: f16; f32 where the store is)",
       valueName: "type"))
   var keyFormat: KeyValueFormat?
 
   @Option(
     name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
     help: ArgumentHelp(
-      "Values of the KV cache: f32, f16 or q8_0. (default: f16; f32 where the store is)",
+      "Type of cached values. (default: f16; f32 where the store is)",
       valueName: "type"))
   var valueFormat: KeyValueFormat?
 
@@ -105,7 +105,11 @@ struct EngineFlags: ParsableArguments {
     case .bytes(let byteCount): options.memoryLimit = .bytes(byteCount)
     case .percent(let percent): options.memoryLimit = .fractionOfModel(percent / 100)
     }
-    options.contextLength = try positive(contextLength, "ctx-size", settings)
+    let positions = try settings.value(contextLength, "ctx-size", default: 0)
+    guard positions >= 0 else {
+      throw Failure(.usage, "--ctx-size \(positions): it must be 0 or more")
+    }
+    options.contextLength = positions == 0 ? nil : positions
     options.threadCount = try positive(threads, "threads", settings)
     options.decoder.sparsity = try sparsityChoice(settings)
     options.decoder.instructionSet = try instructionSet(settings)

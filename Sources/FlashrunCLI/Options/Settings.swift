@@ -43,6 +43,20 @@ package struct Settings: Sendable {
     }
   }
 
+  /// Names in the file that are no flag, which would otherwise be ignored without a word.
+  package var unknownNames: [String] {
+    file.keys.filter { !Self.names.contains($0) }.sorted()
+  }
+
+  /// Flags that can be set in the environment and in the file.
+  private static let names: Set<String> = [
+    "cache-policy", "cache-type-k", "cache-type-v", "chunks", "convert", "ctx-size", "direct",
+    "frequency-penalty", "ignore-eos", "io", "isa", "log-file", "logit-bias", "mem-limit", "min-p",
+    "model", "no-display-prompt", "predict", "presence-penalty", "queue-depth", "quiet",
+    "repeat-last-n", "repeat-penalty", "seed", "sparsity", "stats", "stop", "temp", "threads",
+    "top-k", "top-p", "trace", "verbose", "window",
+  ]
+
   /// `FLASHRUN_MEM_LIMIT` for `mem-limit`.
   package static func variable(for name: String) -> String {
     "FLASHRUN_" + name.uppercased().replacing("-", with: "_")
