@@ -23,31 +23,39 @@ package final class ProgressReporter: Sendable {
     }
   }
 
+  private struct State {
+    /// Where and when the first update found the work: the rate counts from there, so that what
+    /// went before (making room, opening files) does not spoil it.
+    var first: (time: ContinuousClock.Instant, done: Int)?
+    var lastShown: ContinuousClock.Instant
+  }
+
   private let console: Console
   private let label: String
   private let unit: Unit
-  private let started = ContinuousClock.now
-  private let lastShown: Mutex<ContinuousClock.Instant>
+  private let state: Mutex<State>
 
   package init(_ label: String, unit: Unit, console: Console) {
     self.console = console
     self.label = label
     self.unit = unit
-    lastShown = Mutex(started)
+    state = Mutex(State(first: nil, lastShown: .now))
   }
 
   /// Cheap to call often: it draws ten times a second, or writes every five seconds.
   package func update(_ done: Int, of total: Int) {
     let now = ContinuousClock.now
     let pause: Duration = console.isTerminal ? .milliseconds(100) : .seconds(5)
-    let isDue = lastShown.withLock { last in
-      guard now - last >= pause else { return false }
-      last = now
-      return true
+    let rate: Double?? = state.withLock { state in
+      let first = state.first ?? (now, done)
+      state.first = first
+      guard now - state.lastShown >= pause else { return nil }
+      state.lastShown = now
+      let seconds = (now - first.time) / .seconds(1)
+      return .some(done > first.done ? Double(done - first.done) / seconds : nil)
     }
-    guard isDue else { return }
-    let text = Self.text(
-      label: label, unit: unit, done: done, total: total, elapsed: now - started)
+    guard let rate else { return }
+    let text = Self.text(label: label, unit: unit, done: done, total: total, rate: rate)
     if console.isTerminal {
       console.drawBar(Self.bar(done: done, total: total) + " " + text)
     } else {
@@ -59,14 +67,14 @@ package final class ProgressReporter: Sendable {
   package func finish() { console.clearBar() }
 
   /// `convert: 1.20 GiB of 3.02 GiB (39%), 512 MiB/s, 4 s left`.
+  ///
+  /// - Parameter rate: a second; nil while it is unknown.
   package static func text(
-    label: String, unit: Unit, done: Int, total: Int, elapsed: Duration
+    label: String, unit: Unit, done: Int, total: Int, rate: Double?
   ) -> String {
-    let seconds = elapsed / .seconds(1)
     var text = "\(label): \(unit.text(done)) of \(unit.text(total))"
     if total > 0 { text += " (\(done * 100 / total)%)" }
-    guard done > 0, seconds > 0 else { return text }
-    let rate = Double(done) / seconds
+    guard let rate, rate > 0 else { return text }
     let left = Units.duration(seconds: Double(max(0, total - done)) / rate)
     return text + ", \(unit.rate(rate)), \(left) left"
   }
