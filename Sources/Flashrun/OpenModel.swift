@@ -87,7 +87,7 @@ extension Tokenizer {
       configurationJSON: configuration.map { try Data(contentsOf: URL(fileURLWithPath: $0)) })
   }
 
-  /// Bytes that the tokenizer takes in memory, reading included: measured at 4 to 10 times its file.
+  /// Bytes that the tokenizer takes in memory, reading included: 4 to 10 times its file, measured.
   fileprivate static func estimatedByteCount(of store: WeightStore) -> Int {
     let file = store.manifest.companions.first { $0.name == fileName }
     return (file?.byteCount ?? 0) * 10
