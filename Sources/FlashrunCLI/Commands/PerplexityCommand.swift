@@ -47,7 +47,8 @@ struct PerplexityCommand: AsyncParsableCommand {
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: model.path(settings))
     let session = try await EngineSession.open(
-      store: path, flags: flags, settings: settings, console: console, needsAllLogits: true
+      store: path, flags: flags, settings: settings, console: console, needsText: true,
+      needsAllLogits: true
     ) { store, options in
       options.contextLength =
         options.contextLength
@@ -81,7 +82,11 @@ struct PerplexityRun {
     }
     let tokens = tokenizer.encode(text, addSpecialTokens: false, parseSpecialTokens: false)
     let contextLength = model.decoder.contextLength
-    guard contextLength >= 2 else { throw Failure(.usage, "-c must be at least 2") }
+    let least = allTokens ? 2 : 3
+    guard contextLength >= least else {
+      throw Failure(
+        .usage, "-c \(contextLength): a chunk of fewer than \(least) tokens predicts nothing")
+    }
     let chunks = PerplexityChunks(
       tokens: tokens, begin: begin(tokenizer), contextLength: contextLength, allTokens: allTokens,
       maximumCount: maximumCount

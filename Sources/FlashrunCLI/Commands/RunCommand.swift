@@ -38,7 +38,12 @@ struct RunCommand: AsyncParsableCommand {
     let text = try prompt.text(default: named == nil ? BundledSample.prompt : nil)
     let path = try found ?? locator.store(named: nil)
     let session = try await EngineSession.open(
-      store: path, flags: flags, settings: settings, console: console)
+      store: path, flags: flags, settings: settings, console: console, needsText: true)
+    let vocabularySize = session.facts.vocabularySize
+    if let token = options.sampling.logitBias.keys.max(), token >= vocabularySize {
+      throw Failure(
+        .usage, "--logit-bias \(token): the model's token ids end at \(vocabularySize - 1)")
+    }
     let generation = session.engine.generate(.text(text), options: options)
     Interrupts.onFirst { generation.cancel() }
     let result = try await show(

@@ -12,14 +12,18 @@ struct EngineSession {
 
   /// Opens a store; `configure` may change the options, since the store is already known.
   ///
-  /// - Throws: what `Engine.init` throws; with `--force` a limit that does not fit is raised
+  /// - Throws: `EngineError.noTokenizer` where text is needed; what `Engine.init` throws; with `--force` a limit that does not fit is raised
   ///   instead, with a warning.
   static func open(
     store path: String, flags: EngineFlags, settings: Settings, console: Console,
-    needsAllLogits: Bool = false,
+    needsText: Bool = false, needsAllLogits: Bool = false,
     configure: (WeightStore, inout EngineOptions) -> Void = { _, _ in }
   ) async throws -> EngineSession {
     let store = try WeightStore.open(path)
+    // Said before gigabytes are read.
+    if needsText, store.companionPath("tokenizer.json") == nil {
+      throw EngineError.noTokenizer(store: path)
+    }
     var options = try flags.engineOptions(settings)
     configure(store, &options)
     if needsAllLogits {

@@ -51,7 +51,8 @@ struct EngineFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Tokens whose neurons stay in memory. (default: 5)", valueName: "tokens"))
+      "Tokens for which neurons stay in memory. (default: while there is room)",
+      valueName: "tokens"))
   var window: Int?
 
   @Option(
@@ -106,11 +107,12 @@ struct EngineFlags: ParsableArguments {
     case .percent(let percent): options.memoryLimit = .fractionOfModel(percent / 100)
     }
     let positions = try settings.value(contextLength, "ctx-size", default: 0)
-    guard positions >= 0 else {
-      throw Failure(.usage, "--ctx-size \(positions): it must be 0 or more")
+    guard (0...Self.mostPositions).contains(positions) else {
+      throw Failure(
+        .usage, "--ctx-size \(positions): it must be 0 or more, at most \(Self.mostPositions)")
     }
     options.contextLength = positions == 0 ? nil : positions
-    options.threadCount = try positive(threads, "threads", settings)
+    options.threadCount = try positive(threads, "threads", atMost: 1024, settings)
     options.decoder.sparsity = try sparsityChoice(settings)
     options.decoder.instructionSet = try instructionSet(settings)
     options.decoder.keyFormat = try settings.value(keyFormat, "cache-type-k")
@@ -127,10 +129,13 @@ struct EngineFlags: ParsableArguments {
     case "lru", "lfu", "lfru": throw .planned("--cache-policy \(policy)")
     default: throw Self.unknown(policy, "cache-policy", ["window", "lru", "lfu", "lfru"])
     }
-    storage.window = try positive(window, "window", settings) ?? storage.window
+    storage.window =
+      try positive(window, "window", atMost: Self.mostPositions, settings) ?? storage.window
     storage.engine = try settings.value(io, "io", default: storage.engine)
     storage.direct = try settings.value(direct, "direct", default: storage.direct)
-    storage.queueDepth = try positive(queueDepth, "queue-depth", settings) ?? storage.queueDepth
+    storage.queueDepth =
+      try positive(queueDepth, "queue-depth", atMost: UringReadEngine.maximumQueueDepth, settings)
+      ?? storage.queueDepth
     return storage
   }
 
@@ -155,12 +160,15 @@ struct EngineFlags: ParsableArguments {
       name, "isa", ["auto"] + InstructionSet.allCases.map(\.rawValue) + ["amx", "neon"])
   }
 
+  /// Positions are 32-bit numbers in tokens' lists; more is a slip, and its sums would overflow.
+  private static let mostPositions = Int(Int32.max)
+
   private func positive(
-    _ flag: Int?, _ name: String, _ settings: Settings
+    _ flag: Int?, _ name: String, atMost most: Int, _ settings: Settings
   ) throws(Failure) -> Int? {
     let value = try settings.value(flag, name)
-    if let value, value < 1 {
-      throw Failure(.usage, "--\(name) \(value): it must be at least 1")
+    if let value, !(1...most).contains(value) {
+      throw Failure(.usage, "--\(name) \(value): it must be at least 1, at most \(most)")
     }
     return value
   }

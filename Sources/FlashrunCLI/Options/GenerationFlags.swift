@@ -33,6 +33,9 @@ struct GenerationFlags: ParsableArguments {
     guard predict >= -1 else { throw Failure(.usage, "-n \(predict): it must be -1 or more") }
     options.maximumTokens = predict < 0 ? nil : predict
     options.stopTexts = try settings.values(stop, "stop") { $0 }
+    guard !options.stopTexts.contains("") else {
+      throw Failure(.usage, "--reverse-prompt '': an empty text ends nothing")
+    }
     options.ignoreEndTokens = try settings.isOn(ignoresEndTokens, "ignore-eos")
     options.sampling = try sampling.samplingOptions(settings)
     return options

@@ -72,9 +72,12 @@ struct SamplingFlags: ParsableArguments {
     guard seed >= -1 else { throw Failure(.usage, "--seed \(seed): it must be -1 or more") }
     options.seed = UInt64(exactly: seed)
     options.temperature = try finite(temperature, "temp", settings, options.temperature)
+    guard options.temperature >= 0 else {
+      throw Failure(.usage, "--temp \(options.temperature): it must be 0 or more")
+    }
     options.topK = try settings.value(topK, "top-k", default: options.topK)
-    options.topP = try finite(topP, "top-p", settings, options.topP)
-    options.minP = try finite(minP, "min-p", settings, options.minP)
+    options.topP = try probability(topP, "top-p", settings, options.topP)
+    options.minP = try probability(minP, "min-p", settings, options.minP)
     options.repeatPenalty = try finite(
       repeatPenalty, "repeat-penalty", settings, options.repeatPenalty)
     guard options.repeatPenalty > 0 else {
@@ -91,6 +94,16 @@ struct SamplingFlags: ParsableArguments {
       options.logitBias[bias.token] = bias.value
     }
     return options
+  }
+
+  private func probability(
+    _ flag: Float?, _ name: String, _ settings: Settings, _ fallback: Float
+  ) throws(Failure) -> Float {
+    let value = try finite(flag, name, settings, fallback)
+    guard (0...1).contains(value) else {
+      throw Failure(.usage, "--\(name) \(value): it must be between 0 and 1")
+    }
+    return value
   }
 
   private func finite(

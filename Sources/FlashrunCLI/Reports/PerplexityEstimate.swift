@@ -29,11 +29,11 @@ package struct PerplexityEstimate: Sendable {
     return (max(0, variance) / Double(count - 1)).squareRoot() * perplexity
   }
 
-  /// `Final estimate: PPL = 45.9774 +/- 1.18432`.
+  /// `Final estimate: PPL = 45.9774 +/- 1.18432`; one prediction has no error to tell.
   package var line: String {
     let value = Units.fixed(perplexity, decimals: 4)
-    let error = uncertainty.map { Units.fixed($0, decimals: 5) } ?? "nan"
-    return "Final estimate: PPL = \(value) +/- \(error)"
+    let error = uncertainty.map { " +/- " + Units.fixed($0, decimals: 5) } ?? ""
+    return "Final estimate: PPL = \(value)\(error)"
   }
 
   /// `-log softmax(logits)[target]` in nats; summed in Double after the largest logit is taken off.
