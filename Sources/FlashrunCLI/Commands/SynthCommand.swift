@@ -51,6 +51,7 @@ struct SynthCommand: ParsableCommand {
     console.notice(
       "\(Units.bytes(synthesizer.requiredByteCount)) of disk needed at \(target); synthetic weights"
     )
+    try Interrupts.explainPartialStore(at: target, console: console)
     let tokenizer = Tokenizer.byteTokenizerJSON(
       vocabularySize: synthesizer.shape.configuration.vocabularySize)
     let progress = ProgressReporter("synth", unit: .bytes, console: console)

@@ -81,9 +81,10 @@ struct CachedStore {
     for name in path.split(separator: "/") {
       made += "/" + name
       guard unsafe mkdir(made, 0o755) != 0, errno != EEXIST else { continue }
+      let code = errno
       if FileInput.isDirectory(made) { continue }
       throw Failure(
-        .inputOutput, "\(made) cannot be made: \(FileInput.text(of: errno))",
+        .inputOutput, "\(made) cannot be made: \(FileInput.text(of: code))",
         hints: ["XDG_CACHE_HOME says where stores are kept"])
     }
   }

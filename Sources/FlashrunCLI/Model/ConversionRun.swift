@@ -18,6 +18,7 @@ struct ConversionRun {
       formats: formats, layout: layout, overwrite: overwrite, generator: Version.generator)
     options.threadCount = WorkerPool.physicalCoreCount
     let converter = try Converter(source: source, target: target, options: options)
+    try Interrupts.explainPartialStore(at: target, console: console)
     let free = try converter.freeByteCount()
     console.notice(
       "\(Units.bytes(converter.requiredByteCount)) of disk needed at \(target), "
