@@ -15,7 +15,7 @@ struct VerifyCommand: ParsableCommand {
     let console = try consoleOptions.open(settings)
     let path = try ModelLocator(console: console, converts: false).store(
       named: model.path(settings))
-    let store = try WeightStore.open(path)
+    let store = try WeightStore.openForVerification(path)
     let progress = ProgressReporter("verify", unit: .bytes, console: console)
     let damage = store.verify { progress.update($0, of: $1) }
     progress.finish()
