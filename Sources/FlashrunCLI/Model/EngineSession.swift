@@ -12,8 +12,8 @@ struct EngineSession {
 
   /// Opens a store; `configure` may change the options, since the store is already known.
   ///
-  /// - Throws: `EngineError.noTokenizer` where text is needed; what `Engine.init` throws; with `--force` a limit that does not fit is raised
-  ///   instead, with a warning.
+  /// - Throws: `EngineError.noTokenizer` where text is needed; what `Engine.init` throws; with
+  /// `--force` a limit that does not fit is raised instead, with a warning.
   static func open(
     store path: String, flags: EngineFlags, settings: Settings, console: Console,
     needsText: Bool = false, needsAllLogits: Bool = false,
