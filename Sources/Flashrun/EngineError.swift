@@ -2,6 +2,8 @@
 public enum EngineError: Error, Equatable, CustomStringConvertible {
   /// A text was given to a model that came without a tokenizer.
   case noTokenizer(store: String)
+  /// A tokenizer's file cannot be used.
+  case badTokenizer(file: String, reason: String)
   /// The prompt has no token.
   case emptyPrompt
   /// The prompt does not fit the context.
@@ -14,6 +16,8 @@ public enum EngineError: Error, Equatable, CustomStringConvertible {
     case .noTokenizer(let store):
       "\(store) has no tokenizer: the checkpoint came without tokenizer.json, so only token ids "
         + "can be used"
+    case .badTokenizer(let file, let reason):
+      "\(file): \(reason)"
     case .emptyPrompt:
       "the prompt is empty and the model has no begin token"
     case .promptTooLong(let tokenCount, let contextLength):

@@ -81,10 +81,22 @@ extension Tokenizer {
   /// The tokenizer that a store carries; nil where it carries none.
   package init?(of store: WeightStore) throws {
     guard let path = store.companionPath(Self.fileName) else { return nil }
-    let configuration = store.companionPath("tokenizer_config.json")
-    self = try Tokenizer(
-      tokenizerJSON: Data(contentsOf: URL(fileURLWithPath: path)),
-      configurationJSON: configuration.map { try Data(contentsOf: URL(fileURLWithPath: $0)) })
+    try self.init(path: path, configurationPath: store.companionPath("tokenizer_config.json"))
+  }
+
+  /// The tokenizer of a file, with what `tokenizer_config.json` adds.
+  ///
+  /// - Throws: `EngineError.badTokenizer` for a file that cannot be used, and what reading throws.
+  package init(path: String, configurationPath: String?) throws {
+    let tokenizer = try Data(contentsOf: URL(fileURLWithPath: path))
+    let configuration = try configurationPath.map {
+      try Data(contentsOf: URL(fileURLWithPath: $0))
+    }
+    do {
+      try self.init(tokenizerJSON: tokenizer, configurationJSON: configuration)
+    } catch {
+      throw EngineError.badTokenizer(file: path, reason: "\(error)")
+    }
   }
 
   /// Bytes that the tokenizer takes in memory, reading included: 4 to 10 times its file, measured.

@@ -3,6 +3,7 @@ internal import FlashText
 internal import FlashWeights
 internal import Flashrun
 internal import FoundationEssentials
+internal import Glibc
 
 /// `tokenize`: JSON strings to arrays of token ids, or back, a line each.
 struct TokenizeCommand: ParsableCommand {
@@ -66,10 +67,9 @@ struct TokenizeCommand: ParsableCommand {
   private func openTokenizer(_ settings: Settings, _ console: Console) throws -> Tokenizer {
     if let path = tokenizer {
       let configuration = Self.configurationPath(beside: path)
+      guard FileInput.exists(path) else { throw FileInput.failure(ENOENT, opening: path) }
       return try Tokenizer(
-        tokenizerJSON: Data(FileInput.bytes(path)),
-        configurationJSON: FileInput.exists(configuration)
-          ? Data(FileInput.bytes(configuration)) : nil)
+        path: path, configurationPath: FileInput.exists(configuration) ? configuration : nil)
     }
     let path = try ModelLocator(console: console, converts: false).store(
       named: model.path(settings))

@@ -4,7 +4,8 @@ internal import ArgumentParser
 struct ReportFlags: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "json writes the footer's figures as one line of JSON, the last on standard error.",
+      "json writes the footer's figures as one line of JSON, the last on standard error, "
+        + "also with --quiet.",
       valueName: "format"))
   var stats: String?
 

@@ -69,6 +69,7 @@ extension EngineError {
   fileprivate var status: ExitStatus {
     switch self {
     case .noTokenizer: .noInput
+    case .badTokenizer: .badData
     case .emptyPrompt, .promptTooLong: .usage
     case .noMemoryFigures: .failure
     }
