@@ -53,7 +53,7 @@ let package = Package(
       name: "FlashrunCLI",
       dependencies: [
         "Flashrun", "FlashText", "FlashModel", "FlashWindow", "FlashWeights", "FlashIO",
-        "FlashKernels", argumentParser
+        "FlashKernels", argumentParser,
       ],
       resources: [.copy("Resources/novels-13m")],
       swiftSettings: strict),
@@ -75,5 +75,6 @@ let package = Package(
       ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
     tests("FlashrunTests", ["Flashrun", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
     tests("FlashrunCLITests", ["FlashrunCLI", "FlashTestSupport"]),
+    tests("StructureTests", []),
   ]
 )
