@@ -1,3 +1,4 @@
+import FlashTestSupport
 import Foundation
 import Testing
 
@@ -84,6 +85,17 @@ import Testing
       #expect(outcome.output.contains("  \(name) "))
     }
     #expect(outcome.error.isEmpty)
+  }
+
+  @Test func aLogThatCannotBeWrittenIsSaidOnce() throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    try TinyModel(family: .deci, seed: 1).write(to: folder.path + "/tiny")
+    let outcome = try Tool.run([
+      "convert", folder.path + "/tiny", folder.path + "/tiny.flash", "--type", "f32",
+      "--log-file", "/dev/full",
+    ])
+    #expect(outcome.status == 0)
+    #expect(outcome.error.components(separatedBy: "/dev/full cannot be written").count == 2)
   }
 
   @Test func theVersionIsPrinted() throws {

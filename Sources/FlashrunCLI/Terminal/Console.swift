@@ -12,6 +12,9 @@ package final class Console: Sendable {
   let isVerbose: Bool
   private let hasColor: Bool
   private let logDescriptor: Int32?
+  private let logFile: String?
+  /// Whether it was said that the log cannot be written; once is enough.
+  private let logHasFailed = Mutex(false)
   /// Whether the cursor stands behind a progress bar; of the process, as the terminal is.
   private static let barIsDrawn = Mutex(false)
 
@@ -20,6 +23,7 @@ package final class Console: Sendable {
     isQuiet: Bool = false, isVerbose: Bool = false, logFile: String? = nil
   ) throws(Failure) {
     isTerminal = isatty(STDERR_FILENO) == 1
+    self.logFile = logFile
     self.isQuiet = isQuiet
     self.isVerbose = isVerbose
     hasColor = isTerminal && Environment.value("NO_COLOR", emptyIsNil: true) == nil
@@ -66,11 +70,24 @@ package final class Console: Sendable {
   }
 
   private func line(_ text: String, color: String?, always: Bool) {
-    if let logDescriptor { Self.write(text + "\n", to: logDescriptor) }
+    log(text)
     guard always || !isQuiet else { return }
     let colored = if hasColor, let color { "\u{1B}[\(color)m\(text)\u{1B}[0m" } else { text }
     clearBar()
     Self.write(colored + "\n", to: STDERR_FILENO)
+  }
+
+  private func log(_ text: String) {
+    guard let logDescriptor, let logFile else { return }
+    let code = Output.write(Array((text + "\n").utf8), to: logDescriptor)
+    let isFirst = logHasFailed.withLock { hasFailed in
+      defer { hasFailed = hasFailed || code != 0 }
+      return !hasFailed
+    }
+    guard code != 0, isFirst else { return }
+    clearBar()
+    Self.write(
+      "Warning: \(logFile) cannot be written: \(FileInput.text(of: code))\n", to: STDERR_FILENO)
   }
 
   /// Best effort: there is nowhere to say that standard error cannot be written.
