@@ -139,7 +139,7 @@ private struct ValueTables {
   private static func table(
     _ type: SafetensorsType, _ count: Int, _ seed: UInt64, _ scale: (Float) -> Float
   ) -> [UInt8] {
-    var generator = SplitMix64(state: seed)
+    var generator = SplitMix(seed: seed)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count * type.bitCount / 8)
     for _ in 0..<count {
@@ -161,8 +161,8 @@ private struct ValueTables {
   /// Values first..<first + count of a tensor.
   func bytes(_ shape: TensorShape, first: Int, count: Int) -> [UInt8] {
     let table = shape.isBias ? biases : shape.role.isNorm ? norms : weights
-    var hash = SplitMix64(state: seed)
-    for byte in shape.name.utf8 { hash = SplitMix64(state: hash.next() ^ UInt64(byte)) }
+    var hash = SplitMix(seed: seed)
+    for byte in shape.name.utf8 { hash = SplitMix(seed: hash.next() ^ UInt64(byte)) }
     var place = (hash.below(self.count) + first) % self.count
     var left = count
     var bytes: [UInt8] = []

@@ -47,7 +47,7 @@ package struct TinyModel: Sendable {
 
   /// A model whose family, shapes, key-value heads and type follow from the seed.
   package static func random(seed: UInt64) -> TinyModel {
-    var generator = SplitMix64(state: seed)
+    var generator = SplitMix(seed: seed)
     let family = Family.allCases[generator.below(3)]
     let headDimension = [4, 8, 16][generator.below(3)]
     let width = headDimension * 4
@@ -99,25 +99,4 @@ package struct TinyModel: Sendable {
     }
     return tensors
   }
-}
-
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014).
-package struct SplitMix64: RandomNumberGenerator {
-  package var state: UInt64
-
-  package init(state: UInt64) { self.state = state }
-
-  package mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  /// A number from 0 to bound - 1; the bias of the remainder does not matter here.
-  package mutating func below(_ bound: Int) -> Int { Int(next() >> 1) % bound }
-
-  /// A number from -1 to 1.
-  package mutating func signed() -> Float { Float(next() >> 40) / Float(1 << 23) - 1 }
 }

@@ -24,7 +24,7 @@ struct ModelDigestTests {
   func reorderedStoreKeepsItsDigest(family: TinyModel.Family) throws {
     let model = TinyModel(family: family, seed: 4, feedForwardWidth: 23)
     let store = try convert(model, StoreFormats(.q4_0))
-    var generator = SplitMix64(state: 8)
+    var generator = SplitMix(seed: 8)
     let orders = model.configuration.layers.map {
       Array(0..<$0.feedForwardWidth).shuffled(using: &generator)
     }

@@ -121,7 +121,7 @@ struct SafetensorsTests {
   /// Twenty thousand mutations of true headers: each is refused with an error or accepted, and
   /// what is accepted lies inside the file.
   @Test func mutatedHeadersNeverLeadOutOfTheFile() throws {
-    var generator = SplitMix64(state: 20_000)
+    var generator = SplitMix(seed: 20_000)
     let folder = ScratchFolder()
     var model = TinyModel(family: .llama, seed: 3, keyValueHeads: [2])
     try model.write(to: folder / "a")
@@ -156,7 +156,7 @@ struct SafetensorsTests {
 
   /// The length field and the header's text with one to three changes.
   private func mutate(
-    _ file: [UInt8], _ generator: inout SplitMix64
+    _ file: [UInt8], _ generator: inout SplitMix
   ) -> (lengthField: [UInt8], json: [UInt8]) {
     var lengthField = Array(file.prefix(8))
     let count = lengthField.reversed().reduce(0) { $0 << 8 | Int($1) }
