@@ -1,6 +1,6 @@
 internal import COpenBLAS
 
-/// OpenBLAS: for calibration, training and making synthetic weights.
+/// OpenBLAS: for calibration and training, and to check the kernels against.
 ///
 /// Not for prefill or decode: its result for a row depends on how many rows, which place and how
 /// many threads (`design.md` §3), and there the answer may depend on nothing but the tokens.
@@ -21,7 +21,4 @@ package enum BLAS {
       blasint(m), blasint(n), blasint(k), alpha, a, blasint(aStride), b, blasint(bStride), beta, c,
       blasint(cStride))
   }
-
-  /// How many threads calls use from now on, in the whole process.
-  package static func setThreadCount(_ count: Int) { openblas_set_num_threads(Int32(count)) }
 }
