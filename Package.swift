@@ -39,7 +39,8 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CUring", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
-    .target(name: "CFlashKernels"),
+    // emulation/ is a program of its own, which scripts/check-neon builds.
+    .target(name: "CFlashKernels", exclude: ["emulation"]),
     module("FlashKernels", ["CFlashKernels", "COpenBLAS"]),
     module("FlashIO", ["CUring"]),
     module("FlashText", []),
@@ -74,7 +75,7 @@ let package = Package(
       "FlashModelTests",
       ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
     tests("FlashrunTests", ["Flashrun", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
-    tests("FlashrunCLITests", ["FlashrunCLI", "FlashTestSupport"]),
+    tests("FlashrunCLITests", ["FlashrunCLI", "FlashKernels", "FlashTestSupport"]),
     tests("StructureTests", []),
   ]
 )

@@ -8,6 +8,8 @@
 extern const CFlashKernels_Table CFlashKernels_scalarTable;
 extern const CFlashKernels_Table CFlashKernels_avx2Table;
 extern const CFlashKernels_Table CFlashKernels_avx512Table;
+extern const CFlashKernels_Table CFlashKernels_neonTable;
+extern const CFlashKernels_Table CFlashKernels_neonDotTable;
 
 #define INLINE static inline __attribute__((always_inline, unused))
 // Loops over these are unrolled, so that arrays of accumulators live in registers.

@@ -46,8 +46,10 @@ package enum DecoderError: Error {
   case contextFull(contextLength: Int, needed: Int)
   /// A token ID outside the vocabulary.
   case unknownToken(Int32, vocabularySize: Int)
-  /// Options that this model or CPU cannot have; the text names both.
+  /// Options that this model cannot have; the text names both.
   case unsupported(String)
+  /// An instruction set that this CPU, or its kernel, does not offer.
+  case missingInstructions(InstructionSet)
   /// `isCancelled` said so; the KV cache keeps whole chunks only.
   case cancelled
 }

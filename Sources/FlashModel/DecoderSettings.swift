@@ -18,9 +18,7 @@ struct DecoderSettings {
   init(manifest: StoreManifest, options: DecoderOptions) throws(DecoderError) {
     let configuration = manifest.configuration
     let isa = options.instructionSet ?? .best
-    guard InstructionSet.supported.contains(isa) else {
-      throw .unsupported("--isa \(isa.rawValue): this CPU does not have it")
-    }
+    guard isa.isSupported else { throw .missingInstructions(isa) }
     if options.sparsity == .exact, !configuration.activation.isSparse {
       throw .unsupported(
         "--sparsity exact needs a ReLU model: \(configuration.architecture) computes "

@@ -1,3 +1,4 @@
+import FlashKernels
 import FlashTestSupport
 import Foundation
 import Testing
@@ -34,7 +35,6 @@ import Testing
     (["--sparsity", "predicted", "-p", "x"], 64, "`flashrun calibrate`"),
     (["--sparsity", "threshold", "-p", "x"], 64, "needs a certificate"),
     (["--isa", "sse9", "-p", "x"], 64, "--isa 'sse9' is not one of auto, scalar"),
-    (["--isa", "neon", "-p", "x"], 69, "--isa neon is planned but not built yet"),
     (["--cache-policy", "lru", "-p", "x"], 69, "--cache-policy lru is planned"),
     (["--cache-policy", "mru", "-p", "x"], 64, "'mru' is not one of window, lru"),
     (["--io", "aio", "-p", "x"], 64, "'aio' is invalid for '--io <engine>'"),
@@ -119,6 +119,22 @@ import Testing
     ])
     #expect(outcome.status == 66)
     #expect(outcome.error == "Error: no such model: /nowhere.flash\n")
+  }
+
+  @Test(arguments: InstructionSet.allCases)
+  func anInstructionSetIsThereOrRefusedWithASentence(isa: InstructionSet) throws {
+    let outcome = try Tool.run(["-m", "/nowhere.flash", "-p", "x", "--isa", isa.rawValue])
+    if InstructionSet.supported.contains(isa) {
+      // A missing model is noticed after all options were judged.
+      #expect(outcome.status == 66)
+      #expect(outcome.error.contains("no such model"))
+    } else {
+      #expect(outcome.status == 69)
+      #expect(
+        outcome.error.contains(
+          "--isa \(isa.rawValue): this CPU does not have it (\(isa.instructions))"))
+      #expect(outcome.error.contains("this CPU has scalar"))
+    }
   }
 
   @Test func aWrongVariableIsNamed() throws {

@@ -14,6 +14,8 @@ typedef enum {
   CFlashKernels_scalar,
   CFlashKernels_avx2,
   CFlashKernels_avx512,
+  CFlashKernels_amx,
+  CFlashKernels_neon,
 } CFlashKernels_InstructionSet;
 
 // output[t * outputStride + r] = row r . activation t.

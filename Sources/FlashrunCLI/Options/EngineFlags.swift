@@ -154,10 +154,12 @@ struct EngineFlags: ParsableArguments {
   private func instructionSet(_ settings: Settings) throws(Failure) -> InstructionSet? {
     let name = try settings.value(isa, "isa", default: "auto")
     if name == "auto" { return nil }
-    if let set = InstructionSet(rawValue: name) { return set }
-    if ["amx", "neon"].contains(name) { throw .planned("--isa \(name)") }
-    throw Self.unknown(
-      name, "isa", ["auto"] + InstructionSet.allCases.map(\.rawValue) + ["amx", "neon"])
+    guard let set = InstructionSet(rawValue: name) else {
+      throw Self.unknown(name, "isa", ["auto"] + InstructionSet.allCases.map(\.rawValue))
+    }
+    // Before the model is looked for: what the CPU lacks, no model brings.
+    guard set.isSupported else { throw Failure(missing: set) }
+    return set
   }
 
   /// Positions are 32-bit numbers in tokens' lists; more is a slip, and its sums would overflow.

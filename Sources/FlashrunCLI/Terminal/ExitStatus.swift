@@ -20,7 +20,7 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
     case .usage: "wrong usage"
     case .badData: "bad model data"
     case .noInput: "no such input"
-    case .unavailable: "unavailable: planned, not built yet"
+    case .unavailable: "unavailable: planned and not built yet, or not in this CPU"
     case .inputOutput: "I/O error"
     case .notPermitted: "an engine that was asked for is not permitted here"
     case .interrupted: "stopped by Ctrl-C"

@@ -1,4 +1,5 @@
 internal import FlashIO
+internal import FlashKernels
 internal import FlashModel
 internal import FlashText
 internal import FlashWeights
@@ -51,6 +52,15 @@ extension Failure {
       hints: sum + ["nearest fixes:"] + error.fixes.map { "- \($0)" })
   }
 
+  /// An instruction set that was asked for and is not there.
+  init(missing set: InstructionSet) {
+    let supported = InstructionSet.supported.map(\.rawValue).joined(separator: ", ")
+    self.init(
+      .unavailable,
+      "--isa \(set.rawValue): this CPU does not have it (\(set.instructions))",
+      hints: ["this CPU has \(supported); --isa auto takes the last"])
+  }
+
   private init(_ error: DecoderError) {
     switch error {
     case .contextFull(let contextLength, let needed):
@@ -60,6 +70,7 @@ extension Failure {
     case .unknownToken(let token, let vocabularySize):
       self.init(.usage, "token \(token) is not in the vocabulary of \(vocabularySize)")
     case .unsupported(let what): self.init(.usage, what)
+    case .missingInstructions(let set): self.init(missing: set)
     case .cancelled: self.init(.interrupted, "interrupted")
     }
   }

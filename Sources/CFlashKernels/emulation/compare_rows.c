@@ -1,0 +1,316 @@
+// Rows of weights: encode, decode, prepare, dot, accumulate, addUnpacked, in every format. Against
+// the other table within rounding; against itself, however a call is cut, to the last bit.
+#include "compare.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+  const char *name;
+  size_t place; // in CFlashKernels_Table
+  size_t blockValues, blockBytes;
+} Format;
+
+static const Format formats[] = {
+    {"f32", offsetof(CFlashKernels_Table, f32), 1, 4},
+    {"f16", offsetof(CFlashKernels_Table, f16), 1, 2},
+    {"bf16", offsetof(CFlashKernels_Table, bf16), 1, 2},
+    {"q8_0", offsetof(CFlashKernels_Table, q8_0), 32, 34},
+    {"q4_0", offsetof(CFlashKernels_Table, q4_0), 32, 18},
+};
+
+static const CFlashKernels_Rows *rowsOf(const CFlashKernels_Table *table, const Format *format) {
+  return (const CFlashKernels_Rows *)(const void *)((const char *)table + format->place);
+}
+
+static size_t rowBytes(const Format *format, size_t width) {
+  return width / format->blockValues * format->blockBytes;
+}
+
+static size_t activationBytes(const Format *format, size_t width) {
+  return format->blockValues == 1 ? 4 * width : width / 32 * 40;
+}
+
+// All small widths, for the quantized formats all up to beyond two groups, and a few of real size.
+static size_t widthAt(const Format *format, size_t i) {
+  const size_t small = format->blockValues == 1 ? 131 : 34;
+  static const size_t large[] = {4096, 4128, 4131, 11008};
+  if (i < small)
+    return i * format->blockValues;
+  i -= small;
+  if (i < 4)
+    return large[i] / format->blockValues * format->blockValues;
+  return SIZE_MAX;
+}
+
+// Random bytes, but scales and values of moderate size, so that sums stay finite.
+static void randomRow(const Format *format, size_t width, uint8_t *row) {
+  const size_t blocks = width / 32;
+  for (size_t i = 0; i < rowBytes(format, width); i++)
+    row[i] = (uint8_t)randomBits();
+  for (size_t i = 0; i < (format->blockValues == 32 ? blocks : width); i++) {
+    const float value = randomFloat(-1, 1);
+    const uint16_t half = randomHalf();
+    if (format->blockBytes == 4)
+      memcpy(row + 4 * i, &value, 4);
+    else if (strcmp(format->name, "bf16") == 0)
+      memcpy(row + 2 * i, (const char *)&value + 2, 2); // little endian: the upper half
+    else
+      memcpy(row + 2 * i, &half, 2);
+  }
+}
+
+// Where plain index i lies in an accumulator of packed order.
+static size_t packedPlace(const Format *format, size_t width, size_t i) {
+  if (format->blockValues == 1)
+    return i;
+  const size_t group = i / 512, left = width / 32 - group * 16, lanes = left < 16 ? left : 16;
+  return group * 512 + i % 32 * lanes + i / 32 % 16;
+}
+
+// Magnitudes from subnormal to large, a block of zeros, and values in the middle of two steps of
+// q8_0 and of activations.
+static void valuesToEncode(float *x, size_t width) {
+  const float magnitude = ldexpf(1, (int)(width % 130) - 100);
+  for (size_t i = 0; i < width; i++) {
+    const int e = (int)(i % 32);
+    x[i] = randomFloat(-1, 1) * magnitude;
+    if (width > 40 && i < 32)
+      x[i] = 0;
+    else if (width > 100 && i < 64)
+      x[i] = (float)e * 0.5f - 8;
+    else if (width > 100 && i < 96)
+      x[i] = e == 0 ? 127 : (float)e * 3 - 47.5f;
+  }
+}
+
+// Encoding gives the same bytes and decoding the same bits on every instruction set.
+static void compareCodec(const Tables *tables, const Format *format) {
+  const CFlashKernels_Rows *checked = rowsOf(tables->checked, format);
+  const CFlashKernels_Rows *reference = rowsOf(tables->reference, format);
+  size_t width;
+  beginPart("encode, decode, prepare", format->name, 0);
+  for (size_t w = 0; (width = widthAt(format, w)) != SIZE_MAX; w++) {
+    const size_t rowSize = rowBytes(format, width), size = activationBytes(format, width);
+    float *x = allocate(4 * width), *found = allocate(4 * width), *values = allocate(4 * width);
+    uint8_t *row = allocate(rowSize + 8), *other = allocate(rowSize + 8);
+    uint8_t *activation = allocate(size + 8), *prepared = allocate(size + 8);
+    valuesToEncode(x, width);
+    const size_t offset = width % 5;
+    for (int isFinite = 1; isFinite >= 0; isFinite--) {
+      describe("width %zu, %s", width, isFinite ? "finite" : "with NaN and infinity");
+      checked->encodeRow(width, x, row + offset);
+      reference->encodeRow(width, x, other);
+      expectSameBytes(row + offset, other, rowSize);
+      checked->prepareActivation(x, width, activation + offset);
+      reference->prepareActivation(x, width, prepared);
+      expectSameBytes(activation + offset, prepared, size);
+      if (width > 40)
+        x[3] = NAN, x[40] = -INFINITY;
+    }
+    randomRow(format, width, row + offset);
+    memcpy(other, row + offset, rowSize);
+    checked->decodeRow(width, row + offset, found);
+    reference->decodeRow(width, other, values);
+    expectSame(found, values, width);
+    free(x), free(found), free(values), free(row), free(other), free(activation), free(prepared);
+  }
+}
+
+enum { rowCount = 9, mostTokens = 17, accumulatedRows = 21, accumulatedTokens = 9 };
+
+typedef struct {
+  const Format *format;
+  size_t width, rowStride, activationStride;
+  uint8_t *rows, *activations;
+  const void *scattered[rowCount];
+  float alone[mostTokens][rowCount];
+} DotCase;
+
+static void runDot(const CFlashKernels_Rows *functions, const DotCase *test, int isScattered,
+                   size_t row, size_t rows, size_t token, size_t tokens, float *output,
+                   size_t outputStride) {
+  const CFlashKernels_Dot job = {
+      .width = test->width,
+      .rows = test->rows + row * test->rowStride,
+      .rowStride = test->rowStride,
+      .scattered = isScattered ? test->scattered + row : NULL,
+      .rowCount = rows,
+      .activations = test->activations + token * test->activationStride,
+      .activationStride = test->activationStride,
+      .tokenCount = tokens,
+      .output = output,
+      .outputStride = outputStride,
+  };
+  functions->dot(&job);
+}
+
+// The sum of the magnitudes of a dot's terms.
+static double magnitudeOfDot(const Tables *tables, const DotCase *test, size_t r, const float *x) {
+  float *values = allocate(4 * test->width);
+  double sum = 1e-30;
+  rowsOf(tables->reference, test->format)
+      ->decodeRow(test->width, test->rows + r * test->rowStride, values);
+  for (size_t i = 0; i < test->width; i++)
+    sum += fabs((double)values[i] * (double)x[i]);
+  free(values);
+  return sum;
+}
+
+// Every count of tokens and rows gives the bits of each row and token alone.
+static void compareCuts(const CFlashKernels_Rows *checked, const DotCase *test) {
+  static float output[mostTokens][rowCount + 2];
+  for (size_t tokens = 0; tokens <= mostTokens; tokens++)
+    for (size_t rows = tokens == 5 || tokens == mostTokens ? 1 : rowCount; rows <= rowCount; rows++)
+      for (int isScattered = 0; isScattered < 2; isScattered++) {
+        describe("width %zu, %zu rows, %zu tokens, cut", test->width, rows, tokens);
+        runDot(checked, test, isScattered, 0, rows, 0, tokens, output[0], rowCount + 2);
+        for (size_t t = 0; t < tokens; t++)
+          for (size_t r = 0; r < rows; r++)
+            expectSame(&output[t][r], &test->alone[t][isScattered ? rowCount - 1 - r : r], 1);
+      }
+}
+
+static void compareDot(const Tables *tables, const Format *format) {
+  const CFlashKernels_Rows *checked = rowsOf(tables->checked, format);
+  const CFlashKernels_Rows *reference = rowsOf(tables->reference, format);
+  size_t width;
+  beginPart("dot", format->name, 2e-6);
+  for (size_t w = 0; (width = widthAt(format, w)) != SIZE_MAX; w++) {
+    DotCase test = {.format = format, .width = width};
+    test.rowStride = rowBytes(format, width) + 3;
+    test.activationStride = activationBytes(format, width) + 4;
+    uint8_t *rows = allocate(test.rowStride * rowCount + 8);
+    uint8_t *activations = allocate(test.activationStride * mostTokens + 8);
+    float *x = allocate(4 * width * mostTokens);
+    test.rows = rows + width % 5;
+    test.activations = activations + width % 3;
+    for (size_t r = 0; r < rowCount; r++) {
+      randomRow(format, width, test.rows + r * test.rowStride);
+      test.scattered[rowCount - 1 - r] = test.rows + r * test.rowStride;
+    }
+    randomFloats(x, width * mostTokens, -1, 1);
+    for (size_t t = 0; t < mostTokens; t++) {
+      checked->prepareActivation(x + t * width, width,
+                                 test.activations + t * test.activationStride);
+      for (size_t r = 0; r < rowCount; r++) {
+        float expected;
+        describe("width %zu, row %zu, token %zu", width, r, t);
+        runDot(checked, &test, 0, r, 1, t, 1, &test.alone[t][r], 1);
+        runDot(reference, &test, 0, r, 1, t, 1, &expected, 1);
+        expectClose(test.alone[t][r], expected, magnitudeOfDot(tables, &test, r, x + t * width));
+      }
+    }
+    compareCuts(checked, &test);
+    free(rows), free(activations), free(x);
+  }
+}
+
+typedef struct {
+  size_t width;
+  const void *rows[accumulatedRows];
+  float coefficients[accumulatedTokens][accumulatedRows];
+} AccumulateCase;
+
+static void runAccumulate(const CFlashKernels_Rows *functions, const AccumulateCase *test,
+                          size_t first, size_t end, size_t row, size_t rows, size_t token,
+                          size_t tokens, float *accumulators) {
+  const CFlashKernels_Accumulate job = {
+      .width = test->width,
+      .firstColumn = first,
+      .endColumn = end,
+      .rows = test->rows + row,
+      .rowCount = rows,
+      .coefficients = &test->coefficients[token][row],
+      .coefficientStride = accumulatedRows,
+      .tokenCount = tokens,
+      .accumulators = accumulators + token * test->width,
+      .accumulatorStride = test->width,
+  };
+  functions->accumulate(&job);
+}
+
+// All at once, and row by row, token by token and column by column.
+static void compareAccumulateCuts(const CFlashKernels_Rows *checked, const Format *format,
+                                  const AccumulateCase *test, const float *start, float *together) {
+  const size_t width = test->width, step = format->blockValues == 1 ? 64 : 512;
+  float *apart = allocate(4 * width * accumulatedTokens);
+  for (size_t tokens = 1; tokens <= accumulatedTokens; tokens++) {
+    memcpy(together, start, 4 * width * accumulatedTokens);
+    memcpy(apart, start, 4 * width * accumulatedTokens);
+    if (width > 0)
+      runAccumulate(checked, test, 0, width, 0, accumulatedRows, 0, tokens, together);
+    for (size_t t = 0; t < tokens; t++)
+      for (size_t first = 0; first < width; first += step)
+        for (size_t r = 0; r < accumulatedRows; r++)
+          runAccumulate(checked, test, first, first + step < width ? first + step : width, r, 1, t,
+                        1, apart);
+    describe("width %zu, %zu tokens, cut", width, tokens);
+    expectSame(together, apart, width * accumulatedTokens);
+  }
+  free(apart);
+}
+
+static void compareAccumulate(const Tables *tables, const Format *format) {
+  const CFlashKernels_Rows *reference = rowsOf(tables->reference, format);
+  size_t width;
+  beginPart("accumulate", format->name, 2e-6);
+  for (size_t w = 0; (width = widthAt(format, w)) != SIZE_MAX; w++) {
+    AccumulateCase test = {.width = width};
+    const size_t size = width * accumulatedTokens, stride = rowBytes(format, width) + 1;
+    float *start = allocate(4 * size), *found = allocate(4 * size), *expected = allocate(4 * size);
+    float *values = allocate(4 * width);
+    double *scale = allocate(8 * size);
+    uint8_t *rows = allocate(stride * accumulatedRows + 8);
+    randomFloats(start, size, -1, 1);
+    for (size_t i = 0; i < size; i++)
+      scale[i] = fabs((double)start[i]);
+    for (size_t r = 0; r < accumulatedRows; r++) {
+      uint8_t *row = rows + width % 3 + r * stride;
+      randomRow(format, width, row);
+      test.rows[r] = row;
+      reference->decodeRow(width, row, values);
+      for (size_t t = 0; t < accumulatedTokens; t++) {
+        const float c = randomFloat(-1, 1);
+        test.coefficients[t][r] = fabsf(c) < 0.3f ? 0 : c;
+        for (size_t i = 0; i < width; i++)
+          scale[t * width + packedPlace(format, width, i)] +=
+              fabs((double)test.coefficients[t][r] * (double)values[i]);
+      }
+    }
+    compareAccumulateCuts(rowsOf(tables->checked, format), format, &test, start, found);
+    memcpy(expected, start, 4 * size);
+    if (width > 0)
+      runAccumulate(reference, &test, 0, width, 0, accumulatedRows, 0, accumulatedTokens, expected);
+    describe("width %zu", width);
+    for (size_t i = 0; i < size; i++)
+      expectClose(found[i], expected[i], scale[i]);
+    free(start), free(found), free(expected), free(values), free(scale), free(rows);
+  }
+}
+
+static void compareUnpacking(const Tables *tables, const Format *format) {
+  size_t width;
+  beginPart("addUnpacked", format->name, 0);
+  for (size_t w = 0; (width = widthAt(format, w)) != SIZE_MAX; w++) {
+    float *x = allocate(4 * width), *found = allocate(4 * width), *expected = allocate(4 * width);
+    randomFloats(x, width, -1, 1);
+    randomFloats(found, width, -1, 1);
+    memcpy(expected, found, 4 * width);
+    rowsOf(tables->checked, format)->addUnpacked(width, x, found);
+    for (size_t i = 0; i < width; i++)
+      expected[i] += x[packedPlace(format, width, i)];
+    describe("width %zu", width);
+    expectSame(found, expected, width);
+    free(x), free(found), free(expected);
+  }
+}
+
+void compareRows(const Tables *tables) {
+  for (size_t f = 0; f < sizeof formats / sizeof *formats; f++) {
+    compareCodec(tables, &formats[f]);
+    compareDot(tables, &formats[f]);
+    compareAccumulate(tables, &formats[f]);
+    compareUnpacking(tables, &formats[f]);
+  }
+}
