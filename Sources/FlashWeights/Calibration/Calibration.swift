@@ -1,0 +1,97 @@
+package import FlashIO
+package import FlashKernels
+
+/// The contents of a store's `calibration.json`: what the low-rank predictors of
+/// `predictor.safetensors` are, and at what price they work.
+///
+/// A calibration belongs to one model: `modelDigest` is over the canonical weights, so it holds for
+/// a store whose neurons were reordered and for no other model. The manifest names both files
+/// with their digests among its companions.
+package struct Calibration: Codable, Equatable, Sendable {
+  /// The version this program writes and the only one it reads.
+  package static let currentVersion = 1
+
+  package var formatVersion: Int
+  /// Program and version that calibrated.
+  package var generator: String
+  /// `StoreManifest.modelDigest` of the model that was calibrated.
+  package var modelDigest: String
+  /// One per layer, in layer order.
+  package var layers: [LayerCalibration]
+  /// Tokens over which the firings of `LayerCalibration.counts` were counted.
+  package var countedTokens: Int
+  /// Nil only while `calibrate` is at work: no published store lacks it.
+  package var certificate: Certificate?
+}
+
+/// What a predictor of one layer computes: `scores = W2 · f(W1 · x) + b`; a neuron is expected to
+/// fire where its score is above zero, thresholds being part of b
+/// (LLM in a Flash, arXiv 2312.11514, section 3.1).
+package enum PredictorKind: String, Codable, CaseIterable, Sendable {
+  /// f is the identity: the gate (or, ungated, the up projection) at low rank.
+  case lowRankGate
+  /// f is max(0, ·).
+  case perceptron
+  /// No predictor: every neuron is computed.
+  case all
+}
+
+/// What x is: recorded for each predictor.
+package enum PredictorInput: String, Codable, Sendable {
+  /// The normed input of the feed-forward part, `[width]`.
+  case feedForwardNorm = "ffn-norm"
+}
+
+/// One layer's predictor, and where its tensors lie in `predictor.safetensors`.
+///
+/// Everything that runs along neurons is in the order in which they lie in `bundles.bin`.
+package struct LayerCalibration: Codable, Equatable, Sendable {
+  package var kind: PredictorKind
+  package var input: PredictorInput
+  /// Rows of W1; a multiple of 32, and 0 for `all`.
+  package var rank: Int
+  /// The recall that rank and threshold were chosen for; 1 for `all`.
+  package var targetRecall: Double
+  /// W1, `[rank, width]`, `layers.L.reduction`; nil for `all`.
+  package var reduction: PredictorTensor?
+  /// W2, `[neurons, rank]`, `layers.L.expansion`; nil for `all`.
+  package var expansion: PredictorTensor?
+  /// b with the threshold in it, f32, `[1, neurons]`, `layers.L.bias`; nil for `all`.
+  package var bias: PredictorTensor?
+  /// How often each neuron fired over `countedTokens` tokens, `layers.L.counts`, `I32`.
+  package var counts: PredictorExtent
+  /// For each neuron in the order they lie its index in the checkpoint, `layers.L.order`, `I32`;
+  /// nil where they lie as in the checkpoint.
+  package var order: PredictorExtent?
+}
+
+/// Rows of a matrix in `predictor.safetensors`, one after another without gaps.
+package struct PredictorTensor: Codable, Equatable, Sendable {
+  package var format: RowFormat
+  package var rows: Int
+  package var width: Int
+  /// Where it lies in the file; the offset is a multiple of 4096, and the bytes up to the next
+  /// multiple of 4096 belong to nobody else.
+  package var extent: FileExtent
+  /// SHA-256 of the extent, hexadecimal.
+  package var checksum: String
+
+  package var rowByteCount: Int { format.byteCount(width: width) }
+}
+
+/// 32-bit integers in `predictor.safetensors`, one for each neuron.
+package struct PredictorExtent: Codable, Equatable, Sendable {
+  /// As for `PredictorTensor`.
+  package var extent: FileExtent
+  package var checksum: String
+}
+
+extension Calibration {
+  /// Bytes of all predictors without counts and orders, as they lie in memory.
+  package var predictorByteCount: Int {
+    layers.reduce(0) { sum, layer in
+      [layer.reduction, layer.expansion, layer.bias].compactMap { $0 }
+        .reduce(sum) { $0 + $1.extent.byteCount }
+    }
+  }
+}

@@ -1,0 +1,109 @@
+package import FlashKernels
+
+/// What calibration found out about a store, as it is handed to `CalibrationInstaller`.
+///
+/// Everything that runs along neurons counts them as they lie in the store that was opened; the
+/// installer puts it in the new order together with the bundles.
+package struct CalibrationDraft: Sendable {
+  /// One per layer.
+  package var layers: [LayerDraft]
+  /// Tokens over which firings were counted.
+  package var countedTokens: Int
+  /// Program and version.
+  package var generator: String
+
+  package init(layers: [LayerDraft], countedTokens: Int, generator: String) {
+    self.layers = layers
+    self.countedTokens = countedTokens
+    self.generator = generator
+  }
+}
+
+/// One layer's predictor, counts and new order.
+package struct LayerDraft: Sendable {
+  /// Nil where every neuron is to be computed.
+  package var predictor: PredictorDraft?
+  /// How often each neuron fired: `[neurons]`.
+  package var counts: [UInt32]
+  /// For each place in the new order the neuron's place in the store that was opened, a
+  /// permutation; nil leaves the layer as it is.
+  package var order: [Int]?
+
+  package init(predictor: PredictorDraft?, counts: [UInt32], order: [Int]? = nil) {
+    self.predictor = predictor
+    self.counts = counts
+    self.order = order
+  }
+}
+
+/// A predictor with its rows packed.
+package struct PredictorDraft: Sendable {
+  /// Not `all`.
+  package var kind: PredictorKind
+  package var input: PredictorInput
+  package var targetRecall: Double
+  /// W1, `[rank, width]`; the rank is a multiple of 32.
+  package var reduction: PackedRows
+  /// W2, `[neurons, rank]`.
+  package var expansion: PackedRows
+  /// b with the threshold in it, `[neurons]`.
+  package var bias: [Float]
+
+  package init(
+    kind: PredictorKind, input: PredictorInput = .feedForwardNorm, targetRecall: Double,
+    reduction: PackedRows, expansion: PackedRows, bias: [Float]
+  ) {
+    self.kind = kind
+    self.input = input
+    self.targetRecall = targetRecall
+    self.reduction = reduction
+    self.expansion = expansion
+    self.bias = bias
+  }
+}
+
+/// Rows of weights as `Kernels.dot` takes them, one after another without gaps.
+package struct PackedRows: Equatable, Sendable {
+  package let format: RowFormat
+  package let rowCount: Int
+  package let width: Int
+  package let bytes: [UInt8]
+
+  package var rowByteCount: Int { format.byteCount(width: width) }
+
+  /// Takes rows that are packed already. Traps unless the bytes are exactly the rows.
+  package init(format: RowFormat, rowCount: Int, width: Int, bytes: [UInt8]) {
+    precondition(
+      bytes.count == rowCount * format.byteCount(width: width), "packed rows are whole")
+    self.format = format
+    self.rowCount = rowCount
+    self.width = width
+    self.bytes = bytes
+  }
+
+  /// Packs `values`, `[rowCount, width]`. Traps unless the width fits the format.
+  package init(values: [Float], rowCount: Int, width: Int, format: RowFormat) {
+    precondition(values.count == rowCount * width, "values fill the rows")
+    let rowByteCount = format.byteCount(width: width)
+    let encoder = RowEncoder(Kernels(.best))
+    var bytes = [UInt8](repeating: 0, count: rowCount * rowByteCount)
+    unsafe values.withUnsafeBufferPointer { source in
+      unsafe bytes.withUnsafeMutableBytes { target in
+        guard let from = source.baseAddress, let to = target.baseAddress else { return }
+        for row in 0..<rowCount {
+          unsafe encoder.encode(
+            from + row * width, width: width, format, into: to + row * rowByteCount)
+        }
+      }
+    }
+    self.init(format: format, rowCount: rowCount, width: width, bytes: bytes)
+  }
+
+  /// The rows in another order: row i of the result is row `order[i]` of these.
+  package func reordered(_ order: [Int]) -> PackedRows {
+    var sorted: [UInt8] = []
+    sorted.reserveCapacity(bytes.count)
+    for row in order { sorted += bytes[row * rowByteCount..<(row + 1) * rowByteCount] }
+    return PackedRows(format: format, rowCount: order.count, width: width, bytes: sorted)
+  }
+}
