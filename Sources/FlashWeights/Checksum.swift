@@ -1,4 +1,5 @@
 internal import Crypto
+internal import FlashIO
 
 /// The checksums of a store: SHA-256 of the SHA-256s of an extent's rows.
 ///
@@ -96,5 +97,23 @@ extension SHA256.Digest {
       text.append(digits[Int(byte & 15)])
     }
     return String(decoding: text, as: UTF8.self)
+  }
+}
+
+extension File {
+  /// The file's length and SHA-256, hexadecimal. Memory: 4 MiB.
+  func checksum() throws(StoreError) -> (byteCount: Int, checksum: String) {
+    let count = try byteCount()
+    return (count, try checksum(of: FileExtent(offset: 0, byteCount: count)))
+  }
+
+  /// The SHA-256 of an extent, hexadecimal. Memory: 4 MiB.
+  func checksum(of extent: FileExtent) throws(StoreError) -> String {
+    var hash = SHA256()
+    for offset in stride(from: extent.offset, to: extent.end, by: 4 << 20) {
+      let piece = try bytes(at: offset, byteCount: min(4 << 20, extent.end - offset))
+      hash.update(data: piece)
+    }
+    return hash.finalize().hexadecimal
   }
 }

@@ -104,7 +104,7 @@ package struct SafetensorsTensor: Equatable, Sendable {
   package let name: String
   package let type: SafetensorsType
   package let shape: [Int]
-  /// Where the tensor lies in the file.
+  /// Where the tensor lies in the file; while a file is planned, from the start of its data.
   package let extent: FileExtent
 
   /// Throws unless the extent holds exactly the shape's values.

@@ -1,8 +1,8 @@
 internal import FlashIO
 internal import FlashKernels
 
-/// Writes the header of `dense.safetensors`: a valid safetensors file whose tensors each start on
-/// a multiple of 4096 bytes, which the format allows only with tensors in between: `pad.N`, `U8`.
+/// Writes the header of a valid safetensors file whose tensors each start on a multiple of 4096
+/// bytes, which the format allows only with tensors in between: `pad.N`, `U8`.
 enum SafetensorsWriter {
   private struct Entry: Encodable {
     var dtype: SafetensorsType
@@ -29,12 +29,12 @@ enum SafetensorsWriter {
 
   /// The file up to its data, for tensors whose extents count from the start of the data. The text
   /// is padded with spaces so that the data starts on a multiple of 4096.
-  static func header(_ tensors: [StoredTensor]) -> [UInt8] {
+  static func header(_ tensors: [SafetensorsTensor]) -> [UInt8] {
     var values: [String: Value] = ["__metadata__": .metadata(["format": "flashrun"])]
     for (index, tensor) in tensors.enumerated() {
       let (begin, end) = (tensor.extent.offset, tensor.extent.end)
       values[tensor.name] = .tensor(
-        Entry(dtype: tensor.dataType, shape: tensor.dataShape, dataOffsets: [begin, end]))
+        Entry(dtype: tensor.type, shape: tensor.shape, dataOffsets: [begin, end]))
       let padded = end.roundedUp(to: StorePlan.alignment)
       if padded > end {
         values["pad.\(index)"] = .tensor(
@@ -48,21 +48,30 @@ enum SafetensorsWriter {
   }
 }
 
-extension StoredTensor {
-  /// The element type `dense.safetensors` gives the tensor; quantized rows are bytes there.
-  package var dataType: SafetensorsType {
-    switch format {
+extension RowFormat {
+  /// The element type a safetensors file gives rows of the format; quantized ones are bytes there.
+  var dataType: SafetensorsType {
+    switch self {
     case .f32: .f32
     case .f16: .f16
     case .bf16: .bf16
     case .q8_0, .q4_0: .u8
     }
   }
+}
+
+extension StoredTensor {
+  /// The element type `dense.safetensors` gives the tensor.
+  package var dataType: SafetensorsType { format.dataType }
 
   /// The shape `dense.safetensors` gives the tensor: `[rows, width]`, `[width]` for norms and
   /// biases, `[bytes]` for quantized rows.
   package var dataShape: [Int] {
     if dataType == .u8 { return [extent.byteCount] }
     return isBias || role.isNorm ? [width] : [rows, width]
+  }
+  /// The tensor as the header of `dense.safetensors` names it.
+  var entry: SafetensorsTensor {
+    SafetensorsTensor(name: name, type: dataType, shape: dataShape, extent: extent)
   }
 }

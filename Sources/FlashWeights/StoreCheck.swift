@@ -6,6 +6,8 @@ enum StoreCheck {
   /// zero.
   struct Result {
     var checksum: String
+    /// The digest of the rows in the checkpoint's order.
+    var digest: String
     var paddingOffset: Int?
   }
 
@@ -36,13 +38,14 @@ enum StoreCheck {
     let padding = try file.bytes(
       at: end, byteCount: end.roundedUp(to: StorePlan.alignment) - end)
     return Result(
-      checksum: hashes.checksum,
+      checksum: hashes.checksum, digest: hashes.checksum,
       paddingOffset: padding.firstIndex { $0 != 0 }.map { end + $0 })
   }
 
-  /// The checksum of a layer's bundles.
+  /// The checksum of a layer's bundles; `order` names the checkpoint's index of each neuron.
   static func checksum(
-    _ bundle: BundleLayout, in file: borrowing File, progress: (Int) -> Void = { _ in }
+    _ bundle: BundleLayout, in file: borrowing File, order: [Int]? = nil,
+    progress: (Int) -> Void = { _ in }
   ) throws(StoreError) -> Result {
     var hashes = RowHashes(rowCount: bundle.neuronCount)
     let stridesPerSlice = max(1, sliceByteCount / bundle.stride)
@@ -67,7 +70,7 @@ enum StoreCheck {
     let end = bundle.extent.end
     let gap = try file.bytes(at: end, byteCount: end.roundedUp(to: StorePlan.alignment) - end)
     return Result(
-      checksum: hashes.checksum,
+      checksum: hashes.checksum, digest: hashes.digest(order: order),
       paddingOffset: paddingOffset ?? gap.firstIndex { $0 != 0 }.map { end + $0 })
   }
 }

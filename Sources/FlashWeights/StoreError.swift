@@ -24,6 +24,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case missingTensor, unexpectedTensor, tensorShape, tiedHead, companion
     // Stores.
     case manifest, futureVersion, missingFile, storeFileLength, damagedExtent, damagedFile
+    case calibration, foreignCalibration
     // The world around them.
     case noSuchFile, unusableTarget, targetExists, targetBusy, diskSpace, inputOutput, interrupted
 

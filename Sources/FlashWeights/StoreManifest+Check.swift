@@ -152,7 +152,7 @@ extension FileExtent {
   }
 
   /// Whether no two extents share a byte.
-  fileprivate static func checkApart(
+  static func checkApart(
     _ extents: [(name: String, extent: FileExtent)], file: String
   ) throws(StoreError) {
     let sorted = extents.sorted { $0.extent.offset < $1.extent.offset }

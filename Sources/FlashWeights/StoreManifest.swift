@@ -27,7 +27,8 @@ package struct StoreManifest: Codable, Equatable, Sendable {
   package var parameterCount: Int
   /// Remarks of the converter: rows kept in f16, NaN found, and the like.
   package var notes: [String]
-  /// Files carried along as the model came: tokenizer and chat template.
+  /// Files beside the weights: tokenizer and chat template as the model came, and what `calibrate`
+  /// made (`Calibration`).
   package var companions: [CompanionFile]
   /// SHA-256 over the manifest with this field empty, so that a changed manifest is noticed.
   package var checksum: String

@@ -79,7 +79,7 @@ package struct StorePlan: Sendable {
       tensors[index].extent.offset = end
       end = tensors[index].extent.end.roundedUp(to: Self.alignment)
     }
-    denseHeader = SafetensorsWriter.header(tensors)
+    denseHeader = SafetensorsWriter.header(tensors.map(\.entry))
     for index in tensors.indices { tensors[index].extent.offset += denseHeader.count }
     self.tensors = tensors
     denseByteCount = denseHeader.count + end

@@ -134,7 +134,12 @@ final class StoreWorkplace: Sendable {
     for name in [StoreFile.dense, StoreFile.bundles] where Folder.exists(path + "/" + name) {
       present += Int(try File.reading(path + "/" + name).status().st_blocks) * 512
     }
-    let needed = max(0, plan.byteCount + Self.reserveByteCount - present)
+    try requireSpace(byteCount: plan.byteCount - present)
+  }
+
+  /// Refuses where so many bytes and the small files do not fit on the disk, with both numbers.
+  func requireSpace(byteCount: Int) throws(StoreError) {
+    let needed = max(0, byteCount + Self.reserveByteCount)
     let free = try Folder.freeByteCount(target.parent)
     guard needed <= free else {
       throw StoreError(
@@ -147,6 +152,39 @@ final class StoreWorkplace: Sendable {
   private static let reserveByteCount = 32 << 20
 
   func file(_ name: String) throws(StoreError) -> File { try File.writing(path + "/" + name) }
+
+  /// Removes every file of the folder.
+  func clear() throws(StoreError) {
+    for name in try Folder.entries(path) {
+      try step("remove old \(name)")
+      try Folder.removeFile(path + "/" + name)
+    }
+  }
+
+  /// Gives a file of another store a second name here, or copies it where that cannot be.
+  func link(_ name: String, from folder: String) throws(StoreError) {
+    try step("link \(name)")
+    if unsafe Glibc.link(folder + "/" + name, path + "/" + name) != 0 {
+      try copy(name, from: folder)
+    }
+  }
+
+  /// Copies a file of another store and flushes it.
+  func copy(_ name: String, from folder: String) throws(StoreError) {
+    let source = try File.reading(folder + "/" + name)
+    let target = try file(name)
+    try step("copy \(name)")
+    let byteCount = try source.byteCount()
+    try target.reserve(byteCount: byteCount)
+    let slice = Bytes(count: min(byteCount, 4 << 20))
+    for offset in stride(from: 0, to: byteCount, by: 4 << 20) {
+      let piece = unsafe UnsafeMutableRawBufferPointer(
+        rebasing: slice.buffer[..<min(slice.buffer.count, byteCount - offset)])
+      try unsafe source.read(into: piece, at: offset)
+      try unsafe target.write(UnsafeRawBufferPointer(piece), at: offset)
+    }
+    try synchronize(target)
+  }
 
   /// Writes a small file and flushes it.
   func write(_ name: String, bytes: [UInt8]) throws(StoreError) {
@@ -168,10 +206,8 @@ final class StoreWorkplace: Sendable {
     var files: [CompanionFile] = []
     for name in try Folder.entries(path) where !own.contains(name) {
       let file = try File.reading(path + "/" + name)
-      let bytes = try file.bytes(at: 0, byteCount: try file.byteCount())
-      files.append(
-        CompanionFile(
-          name: name, byteCount: bytes.count, checksum: SHA256.hash(data: bytes).hexadecimal))
+      let (byteCount, checksum) = try file.checksum()
+      files.append(CompanionFile(name: name, byteCount: byteCount, checksum: checksum))
     }
     return files
   }

@@ -122,10 +122,10 @@ package final class StoreWriter: Sendable {
     let tensor = plan.tensors[index]
     let hashes = takeHashes(of: .tensor(index), rowCount: tensor.rows)
     var digest = hashes.checksum
-    if tensor.isBias, tensor.role == .up || tensor.role == .gate, let layer = tensor.layer,
-      let order = neuronOrders?[layer]
-    {
-      digest = try Self.canonicalDigest(ofBias: tensor, order: order, in: dense)
+    if tensor.runsAlongNeurons, let layer = tensor.layer, let order = neuronOrders?[layer] {
+      digest = ModelDigest.canonicalDigest(
+        ofBias: try dense.bytes(at: tensor.extent.offset, byteCount: tensor.extent.byteCount),
+        order: order)
     }
     try record(
       FinishedItem(
@@ -154,20 +154,6 @@ package final class StoreWriter: Sendable {
     state.withLock { $0.finished[item.item] = item }
   }
 
-  /// The digest of a bias over the neurons as if they lay in the checkpoint's order.
-  private static func canonicalDigest(
-    ofBias tensor: StoredTensor, order: [Int], in dense: borrowing File
-  ) throws(StoreError) -> String {
-    let bytes = try dense.bytes(at: tensor.extent.offset, byteCount: tensor.extent.byteCount)
-    let size = bytes.count / order.count
-    var sorted = bytes
-    for (place, original) in order.enumerated() {
-      sorted.replaceSubrange(
-        original * size..<(original + 1) * size, with: bytes[place * size..<(place + 1) * size])
-    }
-    return SHA256.hash(data: Array(SHA256.hash(data: sorted))).hexadecimal
-  }
-
   /// Writes a companion file, the tokenizer for example.
   package func addCompanion(_ name: String, bytes: [UInt8]) throws(StoreError) {
     try workplace.write(name, bytes: bytes)
@@ -192,34 +178,29 @@ package final class StoreWriter: Sendable {
     let finished = state.withLock { $0.finished }
     var (tensors, bundles) = (plan.tensors, plan.bundles)
     var notes = plan.notes
-    var digests = [
-      SHA256.digest(lines: [
-        String(decoding: JSONText.encode(plan.configuration), as: UTF8.self)
-      ])
-    ]
-    func take(_ item: StoreItem, _ name: String, _ formats: [RowFormat]) -> String {
+    var digest = ModelDigest(plan.configuration)
+    func take(_ item: StoreItem, _ name: String) -> FinishedItem {
       guard let record = finished[item] else {
         preconditionFailure("\(name) was never written")
       }
       notes += record.notes
-      digests.append(
-        "\(name) \(formats.map(\.rawValue).joined(separator: " ")) \(record.digest)")
-      return record.checksum
+      return record
     }
     for index in tensors.indices {
-      let tensor = tensors[index]
-      tensors[index].checksum = take(.tensor(index), tensor.name, [tensor.format])
+      let record = take(.tensor(index), tensors[index].name)
+      tensors[index].checksum = record.checksum
+      digest.add(tensors[index], digest: record.digest)
     }
     for index in bundles.indices {
-      bundles[index].checksum = take(
-        .layer(index), "layers.\(index).bundles",
-        bundles[index].parts.sorted { $0.role.rawValue < $1.role.rawValue }.map(\.format))
+      let record = take(.layer(index), "layers.\(index).bundles")
+      bundles[index].checksum = record.checksum
+      digest.add(bundles[index], layer: index, digest: record.digest)
     }
     var manifest = StoreManifest(
       formatVersion: StoreManifest.currentVersion, generator: origin.generator,
       synthetic: origin.synthetic, configuration: plan.configuration, layout: origin.layout,
       tensors: tensors, bundles: bundles, source: origin.source,
-      modelDigest: SHA256.digest(lines: digests), parameterCount: plan.parameterCount,
+      modelDigest: digest.text, parameterCount: plan.parameterCount,
       notes: notes + origin.notes, companions: try workplace.companions(), checksum: "")
     manifest.checksum = manifest.computedChecksum
     return manifest

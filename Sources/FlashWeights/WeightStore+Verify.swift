@@ -1,4 +1,3 @@
-internal import Crypto
 internal import FlashIO
 
 /// Reading every byte of a store and naming what is damaged.
@@ -19,6 +18,11 @@ extension WeightStore {
       done += byteCount
       progress(done, total)
     }
+    if let calibrationDamage { damage.append(calibrationDamage) }
+    var orders: [[Int]?] = manifest.bundles.map { _ in nil }
+    var orderDamage: StoreError?
+    do { orders = try neuronOrders() } catch { orderDamage = error }
+    var digest = ModelDigest(manifest.configuration)
     collect { () throws(StoreError) in
       let dense = try listedFile(densePath)
       collect { () throws(StoreError) in try checkLength(dense, manifest.denseByteCount) }
@@ -28,6 +32,7 @@ extension WeightStore {
           try requireExtent(tensor.extent, tensor.name, in: dense)
           let result = try StoreCheck.checksum(tensor, in: dense, progress: advance)
           try verify(result, tensor.name, tensor.extent, tensor.checksum, densePath)
+          digest.add(tensor, digest: try tensor.digest(origins: orders, in: dense))
         }
       }
     }
@@ -37,14 +42,29 @@ extension WeightStore {
       for (layer, bundle) in manifest.bundles.enumerated() {
         collect { () throws(StoreError) in
           try requireExtent(bundle.extent, "layers.\(layer).bundles", in: file)
-          let result = try StoreCheck.checksum(bundle, in: file, progress: advance)
+          let result = try StoreCheck.checksum(
+            bundle, in: file, order: orders[layer], progress: advance)
           try verify(
             result, "layers.\(layer).bundles", bundle.extent, bundle.checksum, bundlesPath)
+          digest.add(bundle, layer: layer, digest: result.digest)
         }
       }
     }
     for companion in manifest.companions {
-      collect { () throws(StoreError) in try verify(companion) }
+      if companion.name == StoreFile.predictor, let calibration {
+        damage += verify(companion, calibration)
+      } else {
+        collect { () throws(StoreError) in try verify(companion) }
+      }
+    }
+    // A damaged order is named above, by its tensor; only weights that are whole, in an order that
+    // is known, can be compared with the model's.
+    if damage.isEmpty, let orderDamage { return [orderDamage] }
+    if damage.isEmpty, digest.text != manifest.modelDigest {
+      damage.append(
+        StoreError(
+          .damagedFile, "the weights are not the model's", file: manifestPath,
+          expected: "model digest \(manifest.modelDigest)", found: digest.text))
     }
     return damage
   }
@@ -86,7 +106,7 @@ extension WeightStore {
       manifest.tensors.map {
         var tensor = $0
         tensor.extent.offset -= start
-        return tensor
+        return tensor.entry
       })
     let found = try dense.bytes(at: 0, byteCount: min(start, try dense.byteCount()))
     guard expected != found else { return }
@@ -96,10 +116,33 @@ extension WeightStore {
       offset: offset ?? min(expected.count, found.count))
   }
 
+  /// Names the damaged tensors of the predictor file, or the file where none of them is.
+  private func verify(_ companion: CompanionFile, _ calibration: Calibration) -> [StoreError] {
+    do {
+      try verify(companion)
+      return []
+    } catch {
+      guard error.kind == .damagedFile, let file = try? File.reading(predictorPath) else {
+        return [error]
+      }
+      var damage: [StoreError] = []
+      for (layer, calibration) in calibration.layers.enumerated() {
+        for (name, extent, checksum) in calibration.extents(layer: layer) {
+          guard let found = try? file.checksum(of: extent), found != checksum else { continue }
+          damage.append(
+            StoreError(
+              .damagedExtent, "the \(extent.byteCount) bytes from here are damaged",
+              file: predictorPath, offset: extent.offset, tensor: name,
+              expected: "checksum \(checksum)", found: found))
+        }
+      }
+      return damage.isEmpty ? [error] : damage
+    }
+  }
+
   private func verify(_ companion: CompanionFile) throws(StoreError) {
     let file = try file(path + "/" + companion.name, byteCount: companion.byteCount)
-    let bytes = try file.bytes(at: 0, byteCount: companion.byteCount)
-    let checksum = SHA256.hash(data: bytes).hexadecimal
+    let checksum = try file.checksum().checksum
     guard checksum == companion.checksum else {
       throw StoreError(
         .damagedFile, "is damaged", file: file.path, expected: "checksum \(companion.checksum)",

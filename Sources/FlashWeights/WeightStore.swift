@@ -9,6 +9,10 @@ package struct WeightStore: Sendable {
   /// The folder `NAME.flash`.
   package let path: String
   package let manifest: StoreManifest
+  /// Predictors, counts and their price; nil for a store that was never calibrated, and where
+  /// `openForVerification` met `calibrationDamage`.
+  package let calibration: Calibration?
+  let calibrationDamage: StoreError?
   private let indices: [TensorKey: Int]
 
   package var configuration: ModelConfiguration { manifest.configuration }
@@ -26,9 +30,11 @@ package struct WeightStore: Sendable {
   package var fileByteCount: Int { manifest.denseByteCount + manifest.bundlesByteCount }
 
   /// Opens a store. Throws `noSuchFile` for a folder without manifest, `futureVersion` for a store
-  /// of a later program, and otherwise an error that names file, tensor, expected and found.
+  /// of a later program, `foreignCalibration` for one with a certificate of another model, and
+  /// otherwise an error that names file, tensor, expected and found.
   package static func open(_ path: String) throws(StoreError) -> WeightStore {
     let store = try WeightStore(path: path)
+    if let damage = store.calibrationDamage { throw damage }
     for (path, byteCount) in store.files { _ = try store.file(path, byteCount: byteCount) }
     return store
   }
@@ -49,6 +55,13 @@ package struct WeightStore: Sendable {
       indices[TensorKey(role: tensor.role, layer: tensor.layer, isBias: tensor.isBias)] = index
     }
     self.indices = indices
+    do {
+      calibration = try Self.readCalibration(path: path, manifest: manifest)
+      calibrationDamage = nil
+    } catch {
+      calibration = nil
+      calibrationDamage = error
+    }
   }
 
   /// What the manifest lists beside itself, and how long each file must be.
