@@ -45,6 +45,14 @@ internal import Glibc
     return batch
   }
 
+  package func submit(
+    _ requests: UnsafeBufferPointer<ReadRequest>, addingTo batch: ReadBatch
+  ) throws(ReadFailure) {
+    owner.check()
+    pool.locked { unsafe $0.extend(batch, with: requests) }
+    pool.announceWork(count: requests.count)
+  }
+
   package func wait(for batch: ReadBatch) throws(ReadFailure) {
     owner.check()
     pool.await(batch)

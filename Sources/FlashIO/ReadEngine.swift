@@ -27,6 +27,13 @@ package protocol ReadEngine: AnyObject {
   ///   the free capacity.
   func submit(_ requests: UnsafeBufferPointer<ReadRequest>) throws(ReadFailure) -> ReadBatch
 
+  /// Adds reads to a batch that was not waited for, in the same way; they count as submitted after
+  /// those it has. A batch of which a read failed takes no more: `wait` will throw.
+  /// - Throws: as `submit`.
+  func submit(
+    _ requests: UnsafeBufferPointer<ReadRequest>, addingTo batch: ReadBatch
+  ) throws(ReadFailure)
+
   /// Returns when every read of `batch` is complete; its queued reads go before other batches'.
   ///
   /// - Throws: the failure of the batch's first read (in the order submitted) that failed, after

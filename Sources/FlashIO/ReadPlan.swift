@@ -56,6 +56,9 @@ package struct ReadPlan: Sendable {
   /// Bytes of the wanted extents.
   package private(set) var wantedByteCount = 0
   private let capacity: Int
+  private var wantedCount = 0
+  /// Reads that are merged with nothing more.
+  private var settledCount = 0
   /// The end of the last wanted extent.
   private var wantedEnd = 0
   /// What the extents of the last read would take one by one.
@@ -87,12 +90,23 @@ package struct ReadPlan: Sendable {
   /// - Parameter wanted: of one file, in ascending order, disjoint and none empty; at most
   ///   `capacity` of them.
   package mutating func cover(_ wanted: Span<FileExtent>, limits: Limits) {
-    precondition(wanted.count <= capacity, "a plan covers at most its capacity")
     reads.removeAll(keepingCapacity: true)
+    wantedCount = 0
     wantedByteCount = 0
     wantedEnd = 0
     stagingEnd = 0
     separateByteCount = 0
+    extend(wanted, limits: limits)
+  }
+
+  /// Adds extents behind those planned already, whose reads stay as they are: they may be in flight.
+  ///
+  /// - Parameter wanted: as for `cover`, and behind everything that is planned.
+  package mutating func extend(_ wanted: Span<FileExtent>, limits: Limits) {
+    precondition(wantedCount + wanted.count <= capacity, "a plan covers at most its capacity")
+    stagingEnd = lastStagingEnd ?? stagingEnd
+    settledCount = reads.count
+    wantedCount += wanted.count
     for index in wanted.indices { append(wanted[index], limits: limits) }
   }
 
@@ -121,7 +135,9 @@ package struct ReadPlan: Sendable {
 
   /// The last read together with the next extent; nil where they are better read apart.
   private func mergingLast(with extent: FileExtent, limits: Limits) -> Read? {
-    guard let last = reads.last, extent.offset - last.extent.end <= limits.mergeGap else {
+    guard reads.count > settledCount, let last = reads.last,
+      extent.offset - last.extent.end <= limits.mergeGap
+    else {
       return nil
     }
     let byteCount = extent.end - last.extent.offset

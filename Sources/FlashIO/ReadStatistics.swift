@@ -10,6 +10,10 @@ package struct ReadStatistics: Sendable, Equatable {
   package var waitCount = 0
   /// Time spent blocked in `wait(for:)`.
   package var waited = Duration.zero
+  /// Time in which reads were in flight, at least: where completions are only looked for now and
+  /// then, the time from the last look that found reads in flight to the one that found none is
+  /// left out, unless somebody waited for them.
+  package var busy = Duration.zero
   /// The most reads ever in flight at a time.
   package var maximumInFlight = 0
   /// Reads put in again: the rest of a short read, or one that was interrupted.
@@ -25,6 +29,7 @@ package struct ReadStatistics: Sendable, Equatable {
     difference.ringCallCount -= earlier.ringCallCount
     difference.waitCount -= earlier.waitCount
     difference.waited -= earlier.waited
+    difference.busy -= earlier.busy
     difference.retryCount -= earlier.retryCount
     return difference
   }

@@ -29,6 +29,8 @@ internal import Glibc
   /// The batch whose turn it is.
   var currentSlot = none
   private var lastGeneration = 0
+  /// When reads were last known to be in flight; nil where none are.
+  private var busySince: ContinuousClock.Instant?
 
   /// Ends a chain.
   static let none = -1
@@ -46,7 +48,6 @@ internal import Glibc
 
   /// Queues `requests` as a new batch.
   package mutating func open(_ requests: UnsafeBufferPointer<ReadRequest>) -> ReadBatch {
-    precondition(requests.count <= freeCount, "more reads outstanding than the engine's capacity")
     guard let slot = batches.firstIndex(where: { !$0.isOpen }) else {
       preconditionFailure("more than \(Self.batchCapacity) batches that were not waited for")
     }
@@ -54,10 +55,22 @@ internal import Glibc
     batches[slot] = Batch()
     batches[slot].isOpen = true
     batches[slot].generation = lastGeneration
+    let batch = ReadBatch(slot: slot, generation: lastGeneration)
+    unsafe extend(batch, with: requests)
+    return batch
+  }
+
+  /// Queues further `requests` in a batch that was not waited for; one that failed takes none.
+  package mutating func extend(
+    _ batch: ReadBatch, with requests: UnsafeBufferPointer<ReadRequest>
+  ) {
+    precondition(requests.count <= freeCount, "more reads outstanding than the engine's capacity")
+    guard self[batch].failure == nil else { return }
     for index in requests.indices {
-      unsafe enqueue(requests[index], order: index, batch: slot)
+      unsafe enqueue(
+        requests[index], order: batches[batch.slot].requestCount, batch: batch.slot)
+      batches[batch.slot].requestCount += 1
     }
-    return ReadBatch(slot: slot, generation: lastGeneration)
   }
 
   /// Whether no read of the batch is queued or in flight.
@@ -90,6 +103,15 @@ internal import Glibc
     precondition(inFlightCount == 0 && queuedCount == 0, "every read came back or was dropped")
     for slot in batches.indices { batches[slot].isOpen = false }
     favoredBatch = nil
+    busySince = nil
+  }
+
+  /// Books the time since the last call as busy where reads are still in flight, or where the last
+  /// of them came back just now (`isPunctual`). Engines call it before they put reads in flight,
+  /// after that with the same `now`, and after they booked completions.
+  package mutating func noteBusy(until now: ContinuousClock.Instant, isPunctual: Bool) {
+    if let busySince, inFlightCount > 0 || isPunctual { statistics.busy += now - busySince }
+    busySince = inFlightCount > 0 ? now : nil
   }
 
   package mutating func noteRingCall() { statistics.ringCallCount += 1 }
@@ -156,6 +178,8 @@ internal import Glibc
   struct Batch {
     var isOpen = false
     var generation = 0
+    /// Requests so far.
+    var requestCount = 0
     var queuedCount = 0
     var inFlightCount = 0
     var firstQueued = ReadTable.none

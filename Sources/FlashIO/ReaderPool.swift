@@ -125,11 +125,13 @@ internal import Glibc
         continue
       }
       let file = unsafe table.files[read.fileIndex]
+      table.noteBusy(until: ContinuousClock.now, isPunctual: true)
       unsafe pthread_mutex_unlock(lock)
       let result = unsafe file.readOnce(
         offset: read.offset, byteCount: read.byteCount, into: read.destination)
       unsafe pthread_mutex_lock(lock)
       unsafe table.complete(entry: read.entry, result: result)
+      table.noteBusy(until: ContinuousClock.now, isPunctual: true)
       if table.inFlightCount == 0 || isFavoredComplete { unsafe pthread_cond_signal(done) }
     }
     unsafe pthread_mutex_unlock(lock)

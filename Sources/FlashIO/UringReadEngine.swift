@@ -67,38 +67,58 @@ internal import Glibc
   {
     owner.check()
     if let brokenCode { throw ringFailure(brokenCode) }
-    reap()
+    let now = look()
     let batch = unsafe table.open(requests)
+    try send(batch, at: now)
+    return batch
+  }
+
+  package func submit(
+    _ requests: UnsafeBufferPointer<ReadRequest>, addingTo batch: ReadBatch
+  ) throws(ReadFailure) {
+    owner.check()
+    if let brokenCode { throw ringFailure(brokenCode) }
+    let now = look()
+    unsafe table.extend(batch, with: requests)
+    try send(batch, at: now)
+  }
+
+  /// Gives the kernel what the queue depth allows.
+  private func send(_ batch: ReadBatch, at now: ContinuousClock.Instant) throws(ReadFailure) {
     fill()
+    table.noteBusy(until: now, isPunctual: false)
     if ring.preparedCount > 0 { enter(waitingFor: 0) }
     if let brokenCode {
       try? table.close(batch)
       throw ringFailure(brokenCode)
     }
-    return batch
   }
 
   package func wait(for batch: ReadBatch) throws(ReadFailure) {
     owner.check()
-    reap()
+    let start = look()
     if !table.isComplete(batch) {
-      let start = ContinuousClock.now
+      var now = start
       table.favoredBatch = batch
       while !table.isComplete(batch) {
         fill()
+        table.noteBusy(until: now, isPunctual: false)
         enter(waitingFor: table.completionsToAwait(for: batch, queueDepth: queueDepth))
         reap()
+        now = ContinuousClock.now
+        table.noteBusy(until: now, isPunctual: true)
       }
-      table.noteWait(ContinuousClock.now - start)
+      table.noteWait(now - start)
     }
     try table.close(batch)
   }
 
   package func isComplete(_ batch: ReadBatch) -> Bool {
     owner.check()
-    reap()
+    let now = look()
     if !table.isComplete(batch) {
       fill()
+      table.noteBusy(until: now, isPunctual: false)
       if ring.preparedCount > 0 || ring.hasHiddenCompletions {
         enter(waitingFor: 0)
         reap()
@@ -127,6 +147,14 @@ internal import Glibc
     while table.inFlightCount < queueDepth, let read = unsafe table.take() {
       unsafe ring.prepare(read)
     }
+  }
+
+  /// Books the completions that are there, and until when the device was surely busy.
+  private func look() -> ContinuousClock.Instant {
+    reap()
+    let now = ContinuousClock.now
+    table.noteBusy(until: now, isPunctual: false)
+    return now
   }
 
   /// Books every completion the kernel has posted; no system call.

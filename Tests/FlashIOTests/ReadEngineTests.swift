@@ -53,6 +53,24 @@ struct ReadEngineTests {
     }
   }
 
+  @Test(arguments: EngineUnderTest.available, [1, 4, 64])
+  func aBatchThatGrowsIsAwaitedAsOne(engine kind: EngineUnderTest, queueDepth: Int) throws {
+    let fixture = try Fixture(byteCount: 400 * 512)
+    let engine = try kind.make(
+      files: [fixture.file], arena: fixture.arena, queueDepth: queueDepth)
+    let parts = [0..<0, 0..<30, 30..<31, 31..<31, 31..<fixture.unitCount]
+    let requests = unsafe parts.map { part in
+      unsafe part.map { unsafe fixture.request(units: $0..<$0 + 1) }
+    }
+    let batch = try unsafe engine.submit(requests[0])
+    for index in 1..<parts.count {
+      try unsafe requests[index].withUnsafeBufferPointer { try unsafe engine.submit($0, addingTo: batch) }
+    }
+    try engine.wait(for: batch)
+    #expect(fixture.holdsAll)
+    #expect(engine.statistics.waitCount <= 1)
+  }
+
   @Test(arguments: EngineUnderTest.available)
   func pollingEndsWithoutWaiting(engine kind: EngineUnderTest) throws {
     let fixture = try Fixture(byteCount: 200 * 512)

@@ -28,6 +28,32 @@ struct ReadPlanTests {
     }
   }
 
+  /// Every way to plan a sum of parts one after another.
+  @Test func aPlanThatGrowsKeepsItsReadsAndCoversTheRest() {
+    var plan = ReadPlan(capacity: 10)
+    let limits = ReadPlan.Limits(
+      unit: 8, memoryAlignment: 4, mergeGap: 11, readAmplification: 100, stagingByteCount: 200)
+    for subset in 0..<1024 {
+      let wanted = (0..<10).filter { subset >> $0 & 1 == 1 }
+        .map { FileExtent(offset: 3 + $0 * 9, byteCount: 7) }
+      for first in 0...wanted.count {
+        for second in first...wanted.count {
+          plan.cover(Array(wanted[..<first]).span, limits: limits)
+          var settled = plan.reads
+          plan.extend(Array(wanted[first..<second]).span, limits: limits)
+          #expect(plan.reads.starts(with: settled))
+          settled = plan.reads
+          plan.extend(Array(wanted[second...]).span, limits: limits)
+          #expect(plan.reads.starts(with: settled))
+          if let flaw = flaw(plan, wanted: wanted, limits: limits) {
+            Issue.record("\(flaw): \(wanted) in parts of \(first), \(second) gives \(plan.reads)")
+            return
+          }
+        }
+      }
+    }
+  }
+
   /// What is wrong with a plan, or nil.
   private func flaw(
     _ plan: ReadPlan, wanted: [FileExtent], limits: ReadPlan.Limits

@@ -60,6 +60,13 @@ internal import Glibc
     return batch
   }
 
+  package func submit(
+    _ requests: UnsafeBufferPointer<ReadRequest>, addingTo batch: ReadBatch
+  ) throws(ReadFailure) {
+    unsafe table.extend(batch, with: requests)
+    fill()
+  }
+
   package func wait(for batch: ReadBatch) throws(ReadFailure) {
     let start = now
     table.favoredBatch = batch
