@@ -42,11 +42,18 @@ package final class WorkerPool: Sendable {
   ///
   /// Traps when called while a run is under way: from inside a body, or from a second thread.
   package func run(_ partCount: Int, _ body: (Int) -> Void) {
+    run(partCount, beside: {}, body)
+  }
+
+  /// The same, and `aside` is called once on the caller's thread, which takes parts after it: what
+  /// only the caller may do costs its thread some parts, not the whole pool a pause.
+  package func run(_ partCount: Int, beside aside: () -> Void, _ body: (Int) -> Void) {
     precondition(
       !shared.running.exchange(true, ordering: .acquiring), "a worker pool runs one thing at a time"
     )
     defer { shared.running.store(false, ordering: .releasing) }
     if threadCount == 1 || partCount <= 1 {
+      aside()
       for part in 0..<partCount { body(part) }
       return
     }
@@ -57,6 +64,7 @@ package final class WorkerPool: Sendable {
       shared.partCount = partCount
       shared.nextPart.store(0, ordering: .relaxed)
       shared.wake(workerCount: threadCount - 1)
+      aside()
       shared.takeParts()
       shared.waitForWorkers()
     }

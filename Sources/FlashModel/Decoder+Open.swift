@@ -58,7 +58,7 @@ extension Decoder {
       parts: DecoderParts(
         core: core, weights: ModelWeights(manifest), cache: buffers.cache,
         rotary: buffers.rotary, memory: memory, plan: plan,
-        mode: settings.mode(for: plan),
+        mode: settings.mode(for: plan), sliceByteCount: max(1, options.sliceByteCount),
         meter: options.measuresActivity ? ActivityMeter(manifest) : nil
       ))
   }

@@ -45,7 +45,8 @@ package import FlashWindow
     memory = parts.memory
     embedding = TokenEmbedding(core: core, weights: weights)
     attention = Attention(core: core, cache: parts.cache, rotary: parts.rotary)
-    feedForward = SparseFeedForward(core: core, mode: mode, meter: parts.meter)
+    feedForward = SparseFeedForward(
+      core: core, mode: mode, sliceByteCount: parts.sliceByteCount, meter: parts.meter)
   }
 
   /// Forgets all tokens.

@@ -33,8 +33,13 @@ internal import Glibc
 
   /// Runs `body(part)` for all parts on the pool and counts the time as arithmetic.
   func run(_ partCount: Int, _ body: (Int) -> Void) {
+    run(partCount, beside: {}, body)
+  }
+
+  /// The same, with `aside` on this thread while the others compute.
+  func run(_ partCount: Int, beside aside: () -> Void, _ body: (Int) -> Void) {
     let start = Self.nanoseconds
-    pool.run(partCount, body)
+    pool.run(partCount, beside: aside, body)
     arithmeticNanoseconds += Self.nanoseconds - start
   }
 

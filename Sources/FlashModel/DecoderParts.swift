@@ -11,5 +11,6 @@ struct DecoderParts {
   var memory: ScratchArena
   var plan: MemoryPlan
   var mode: SparsityMode
+  var sliceByteCount: Int
   var meter: ActivityMeter?
 }

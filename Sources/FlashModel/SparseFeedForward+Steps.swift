@@ -18,12 +18,20 @@ extension SparseFeedForward {
     unsafe multiply(
       part.format, rows: scratch.rowAddresses, count: count, tokenCount: tokenCount,
       into: scratch.deciding)
+    unsafe addDecidingBias(
+      weights, first: first, count: count, tokenCount: tokenCount, to: scratch.deciding)
+  }
+
+  /// Adds the bias of `count` neurons from `first` on to `values[t][0..<count]`.
+  func addDecidingBias(
+    _ weights: LayerWeights, first: Int, count: Int, tokenCount: Int,
+    to values: UnsafeMutablePointer<Float>
+  ) {
     guard let bias = weights.decidingBias else { return }
-    let values = unsafe core.residency.address(ofTensor: bias).assumingMemoryBound(to: Float.self)
+    let biases = unsafe core.residency.address(ofTensor: bias).assumingMemoryBound(to: Float.self)
     for token in 0..<tokenCount {
       unsafe core.kernels.add(
-        values + first, to: scratch.deciding + token * scratch.shape.feedForwardWidth,
-        count: count)
+        biases + first, to: values + token * core.scratch.shape.feedForwardWidth, count: count)
     }
   }
 
@@ -33,17 +41,33 @@ extension SparseFeedForward {
     guard mode == .exact || meter != nil && core.configuration.activation.isSparse else {
       return .all(count)
     }
-    let scratch = core.scratch
-    let stride = scratch.shape.feedForwardWidth
-    var active = 0
-    for neuron in 0..<count {
-      for token in 0..<tokenCount where unsafe scratch.deciding[token * stride + neuron] > 0 {
-        unsafe scratch.activeNeurons[active] = Int32(neuron)
+    let active = firing(0..<count, tokenCount: tokenCount, after: 0)
+    return unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: active)
+  }
+
+  /// Writes the neurons of a range that fire for some token behind the first `active` of
+  /// `scratch.activeNeurons`; returns how many those are then.
+  func firing(_ neurons: Range<Int>, tokenCount: Int, after active: Int) -> Int {
+    let values = unsafe core.scratch.deciding
+    let found = unsafe core.scratch.activeNeurons
+    let stride = core.scratch.shape.feedForwardWidth
+    var active = active
+    if tokenCount == 1 {
+      // Written always and kept sometimes: one in twelve fires, which no branch predictor learns.
+      for neuron in neurons {
+        unsafe found[active] = Int32(truncatingIfNeeded: neuron)
+        active &+= unsafe values[neuron] > 0 ? 1 : 0
+      }
+      return active
+    }
+    for neuron in neurons {
+      for token in 0..<tokenCount where unsafe values[token * stride + neuron] > 0 {
+        unsafe found[active] = Int32(neuron)
         active += 1
         break
       }
     }
-    return unsafe ActiveSet(neurons: scratch.activeNeurons, count: active)
+    return active
   }
 
   /// Multiplies the up rows at `scratch.rowAddresses[columns]` into the same columns of
@@ -142,40 +166,6 @@ extension SparseFeedForward {
         unsafe core.kernels.add(bias, to: residual, count: bundles.width)
       }
     }
-  }
-
-  /// Finds the fronts of the places `range`: up rows into `scratch.rowAddresses`, those in DRAM
-  /// first, and down columns in order. Returns how many are in DRAM.
-  func fillFronts(
-    _ load: WindowLoad, _ active: ActiveSet, _ range: Range<Int>, _ bundles: BundleLayout
-  ) -> Int {
-    let scratch = core.scratch
-    let down = bundles.part(.down)
-    var columns = 0
-    var hits = 0
-    for wanted in [true, false] {
-      var stride = 0
-      for place in range {
-        let neuron = active[place]
-        while unsafe Int(scratch.activeStrides[stride]) < neuron / bundles.neuronsPerStride {
-          stride += 1
-        }
-        guard unsafe load.isHit[stride] == wanted else { continue }
-        let base = unsafe load.addresses[stride]
-        let inside = neuron % bundles.neuronsPerStride
-        let index = place - range.lowerBound
-        unsafe scratch.downAddresses[index] =
-          base + bundles.offset(ofPart: down, neuron: inside)
-        if core.configuration.isGated {
-          unsafe scratch.rowAddresses[columns] =
-            base + bundles.offset(ofPart: bundles.part(.up), neuron: inside)
-        }
-        unsafe scratch.upColumns[index] = Int32(columns)
-        columns += 1
-      }
-      if wanted { hits = columns }
-    }
-    return hits
   }
 
   func prepareNormed(_ format: RowFormat, tokenCount: Int) {

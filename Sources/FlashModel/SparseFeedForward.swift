@@ -13,6 +13,8 @@ import FlashWindow
 struct SparseFeedForward {
   let core: DecoderCore
   let mode: SparsityMode
+  /// Deciding rows of a windowed layer that are multiplied before what fires is asked of flash.
+  let sliceByteCount: Int
   /// Counts what fires, where somebody wants to know.
   let meter: ActivityMeter?
 
@@ -63,52 +65,5 @@ struct SparseFeedForward {
         weights, active, first: first, 0..<active.count, columns: nil, tokenCount: tokenCount)
       addDown(bundles, 0..<active.count, tokenCount: tokenCount)
     }
-  }
-
-  /// Deciding rows are resident; the fronts of bundles that fire come from the window or flash.
-  private func forwardWindowed(
-    _ weights: LayerWeights, layer: Int, tokenCount: Int
-  ) throws(ReadFailure) {
-    let bundles = weights.bundles
-    let count = bundles.neuronCount
-    let rows = unsafe core.residency.decidingRows(ofLayer: layer)
-    for neuron in 0..<count {
-      unsafe core.scratch.rowAddresses[neuron] = rows + neuron * bundles.lastPartByteCount
-    }
-    decide(weights, first: 0, count: count, tokenCount: tokenCount)
-    let active = activeSet(count: count, tokenCount: tokenCount)
-    meter?.record(active, first: 0, layer: layer)
-    var done = 0
-    while done < active.count {
-      done = try loadAndAdd(weights, layer: layer, active, from: done, tokenCount: tokenCount)
-    }
-  }
-
-  /// Loads as many of the active neurons as there is room for, computing those that are in DRAM
-  /// while the others fly, and adds them. Returns the place of the first one that is left.
-  private func loadAndAdd(
-    _ weights: LayerWeights, layer: Int, _ active: ActiveSet, from start: Int, tokenCount: Int
-  ) throws(ReadFailure) -> Int {
-    let bundles = weights.bundles
-    let strides = unsafe core.scratch.activeStrides
-    let strideCount = unsafe active.collectStrides(
-      from: start, neuronsPerStride: bundles.neuronsPerStride, into: strides)
-    let load = try unsafe core.residency.beginLoading(
-      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount))
-    let lastStride = unsafe Int(strides[load.strideCount - 1])
-    let end = active.firstPlace(atLeast: (lastStride + 1) * bundles.neuronsPerStride, from: start)
-    let hits = fillFronts(load, active, start..<end, bundles)
-    if core.configuration.isGated {
-      multiplyUp(weights, columns: 0..<hits, tokenCount: tokenCount)
-    }
-    try core.residency.finishLoading()
-    if core.configuration.isGated {
-      multiplyUp(weights, columns: hits..<(end - start), tokenCount: tokenCount)
-    }
-    unsafe activate(
-      weights, active, first: 0, start..<end, columns: core.scratch.upColumns,
-      tokenCount: tokenCount)
-    addDown(bundles, start..<end, tokenCount: tokenCount)
-    return end
   }
 }

@@ -17,6 +17,9 @@ import FlashIO
   private let capacity: Int
   private var plan: ReadPlan
   private var count = 0
+  /// Misses whose reads are in flight, and how many reads those are.
+  private var submittedCount = 0
+  private var readCount = 0
   /// `[capacity]`: what is wanted, and where its widened extent is to lie.
   private let wanted: UnsafeMutablePointer<FileExtent>
   private let slots: UnsafeMutablePointer<UnsafeMutableRawPointer>
@@ -66,12 +69,22 @@ import FlashIO
     count += 1
   }
 
-  /// Puts the reads for all misses noted in flight.
+  /// Puts the reads for the misses noted since the last call in flight.
   func submit() throws(ReadFailure) {
-    precondition(batch == nil, "one load at a time")
-    unsafe plan.cover(
-      Span(_unsafeElements: UnsafeBufferPointer(start: wanted, count: count)), limits: limits)
-    for (index, read) in plan.reads.enumerated() {
+    let wantedBefore = submittedCount == 0 ? 0 : plan.wantedByteCount
+    let added = unsafe Span(
+      _unsafeElements: UnsafeBufferPointer(
+        start: wanted + submittedCount, count: count - submittedCount))
+    if submittedCount == 0 {
+      plan.cover(added, limits: limits)
+    } else {
+      plan.extend(added, limits: limits)
+    }
+    submittedCount = count
+    let first = readCount
+    readCount = plan.reads.count
+    for index in first..<readCount {
+      let read = plan.reads[index]
       let place =
         if let offset = read.stagingOffset { unsafe staging + offset } else {
           unsafe slots[read.wanted.lowerBound]
@@ -81,9 +94,13 @@ import FlashIO
       unsafe (requests + index).initialize(to: request)
       readByteCount += read.extent.byteCount
     }
-    wantedByteCount += plan.wantedByteCount
-    batch = try unsafe engine.submit(
-      UnsafeBufferPointer(start: requests, count: plan.reads.count))
+    wantedByteCount += plan.wantedByteCount - wantedBefore
+    let fresh = unsafe UnsafeBufferPointer(start: requests + first, count: readCount - first)
+    if let batch {
+      if !fresh.isEmpty { try unsafe engine.submit(fresh, addingTo: batch) }
+    } else {
+      batch = try unsafe engine.submit(fresh)
+    }
   }
 
   /// Waits for the reads of `submit` and copies merged misses to their slots.
@@ -100,12 +117,18 @@ import FlashIO
           byteCount: extent.byteCount)
       }
     }
-    count = 0
+    forget()
   }
 
   /// Forgets a load; the engine is drained already.
   func reset() {
     batch = nil
+    forget()
+  }
+
+  private func forget() {
     count = 0
+    submittedCount = 0
+    readCount = 0
   }
 }

@@ -1,9 +1,10 @@
 package import FlashIO
 import FlashWeights
 
-/// Where the strides of one request are: those counted are lent until the next `beginLoading`.
+/// Where the strides of one load are: those counted are lent until the next `beginLoading`.
 @safe package struct WindowLoad {
-  /// How many of the strides asked for, from the first on, there was room for; at least one.
+  /// How many strides the load has: of those asked for, from the first on, as many as there was
+  /// room for; at least one.
   package let strideCount: Int
   /// For each of them the address of its front; valid at once for hits, otherwise after
   /// `finishLoading`.
@@ -30,18 +31,38 @@ import FlashWeights
     var mergeByteCount: Int
   }
 
-  private let bundles: [BundleLayout]
+  /// Where the fronts of a layer's strides lie in `bundles.bin`.
+  private struct Fronts {
+    var offset: Int
+    var stride: Int
+    var byteCount: Int
+
+    init(_ bundle: BundleLayout) {
+      offset = bundle.extent.offset
+      stride = bundle.stride
+      byteCount = bundle.frontByteCount
+    }
+
+    subscript(stride index: Int) -> FileExtent {
+      FileExtent(offset: offset + index * stride, byteCount: byteCount)
+    }
+  }
+
+  private let fronts: [Fronts]
   private let places: Places
   private var cache: WindowCache
   private var reader: MissReader
   private let addresses: UnsafeMutablePointer<UnsafeRawPointer>
   private let isHit: UnsafeMutablePointer<Bool>
+  /// What the load under way holds.
+  private var strideCount = 0
+  private var stagedCount = 0
 
   init(
     bundles: [BundleLayout], slotsPerLayer: [Int], places: Places, engine: any ReadEngine,
     options: StorageOptions
   ) {
-    self.bundles = bundles
+    fronts = bundles.map { Fronts($0) }
     unsafe self.places = unsafe places
     cache = WindowCache(
       stridesPerLayer: bundles.map(\.strideCount), slotsPerLayer: slotsPerLayer,
@@ -81,37 +102,51 @@ import FlashWeights
   /// Begins a token: what only older ones used may go.
   func beginForward() { cache.advanceToken() }
 
-  /// Finds as many of the strides, from the first on, as there is room for, and puts reads in
-  /// flight for those that are not in DRAM.
+  /// Begins a load; see `extend`.
   ///
-  /// - Precondition: `finish` ended the last load, and `strides` is ascending and not empty.
+  /// - Precondition: `finish` ended the last load.
   func begin(
     layer: Int, strides: UnsafeBufferPointer<Int32>
   ) throws(ReadFailure) -> WindowLoad {
     precondition(!strides.isEmpty, "a load wants something")
-    var staged = 0
-    var count = 0
+    strideCount = 0
+    stagedCount = 0
+    return try unsafe extend(layer: layer, strides: strides)
+  }
+
+  /// Finds as many of the strides, from the first on, as there is room for, and puts reads in
+  /// flight for those that are not in DRAM.
+  ///
+  /// - Precondition: `strides` are ascending, and behind those that the load has.
+  func extend(
+    layer: Int, strides: UnsafeBufferPointer<Int32>
+  ) throws(ReadFailure) -> WindowLoad {
+    let fronts = fronts[layer]
+    let slots = unsafe places.slots[layer]
+    let slotByteCount = unsafe places.slotByteCount
+    var next = 0
     // Full staging or a full queue: the strides that are left come in the next load.
-    while count < strides.count, !reader.isFull, unsafe staged < places.stagingCount {
-      let stride = unsafe Int(strides[count])
+    while next < strides.count, !reader.isFull, unsafe stagedCount < places.stagingCount {
+      let stride = unsafe Int(strides[next])
       let placement = cache.request(StrideIndex(stride), in: LayerIndex(layer))
       let slot: UnsafeMutableRawPointer
       switch placement {
       case .hit(let index), .miss(let index):
-        unsafe slot = places.slots[layer] + index.value * places.slotByteCount
+        unsafe slot = slots + index.value * slotByteCount
       case .noSlot:
-        unsafe slot = places.staging + staged * places.slotByteCount
-        staged += 1
+        unsafe slot = places.staging + stagedCount * slotByteCount
+        stagedCount += 1
       }
-      let front = bundles[layer].front(ofStride: stride)
+      let front = fronts[stride: stride]
       let isHit = if case .hit = placement { true } else { false }
       if !isHit { unsafe reader.add(front, slot: slot) }
-      unsafe self.isHit[count] = isHit
-      unsafe addresses[count] = UnsafeRawPointer(slot + reader.lead(of: front))
-      count += 1
+      unsafe self.isHit[strideCount] = isHit
+      unsafe addresses[strideCount] = UnsafeRawPointer(slot + reader.lead(of: front))
+      strideCount += 1
+      next += 1
     }
     try reader.submit()
-    return unsafe WindowLoad(strideCount: count, addresses: addresses, isHit: isHit)
+    return unsafe WindowLoad(strideCount: strideCount, addresses: addresses, isHit: isHit)
   }
 
   /// Waits for the reads of the last `begin`; its misses are then cached.
@@ -127,13 +162,6 @@ import FlashWeights
   }
 }
 
-extension BundleLayout {
-  /// Where the front of a stride lies in `bundles.bin`.
-  func front(ofStride index: Int) -> FileExtent {
-    FileExtent(offset: extent.offset + index * stride, byteCount: frontByteCount)
-  }
-}
-
 extension WeightResidency {
   /// Finds or begins to read the fronts of strides; see `WindowLoad`.
   ///
@@ -146,7 +174,18 @@ extension WeightResidency {
     return try unsafe window.begin(layer: layer, strides: strides)
   }
 
-  /// Waits until everything that `beginLoading` lent is valid.
+  /// Adds strides of the layer to the load under way; what it lent before stays lent.
+  ///
+  /// - Parameter strides: ascending, each once, and behind those that the load has. Where it has
+  ///   no more room, it takes fewer, and none from then on.
+  package func extendLoading(
+    layer: Int, strides: UnsafeBufferPointer<Int32>
+  ) throws(ReadFailure) -> WindowLoad {
+    guard let window else { preconditionFailure("bundles are not windowed") }
+    return try unsafe window.extend(layer: layer, strides: strides)
+  }
+
+  /// Waits until everything that the load lent is valid.
   package func finishLoading() throws(ReadFailure) {
     guard let window else { preconditionFailure("bundles are not windowed") }
     try window.finish()

@@ -15,6 +15,23 @@ struct WorkerPoolTests {
     }
   }
 
+  @Test(arguments: 1...3)
+  func whatTheCallerDoesBesideRunsOnceOnItsThread(threadCount: Int) {
+    let pool = WorkerPool(threadCount: threadCount)
+    for partCount in 0...8 {
+      let caller = pthread_self()
+      var calls = 0
+      let counts = Mutex([Int](repeating: 0, count: partCount))
+      let aside = {
+        calls += 1
+        #expect(pthread_equal(caller, pthread_self()) != 0)
+      }
+      pool.run(partCount, beside: aside) { part in counts.withLock { $0[part] += 1 } }
+      #expect(calls == 1)
+      #expect(counts.withLock { $0 } == [Int](repeating: 1, count: partCount))
+    }
+  }
+
   @Test func resultsOfManyShortRunsAreSeenByTheCaller() {
     let pool = WorkerPool(threadCount: 3)
     let sum = Atomic(0)

@@ -37,6 +37,7 @@ struct AllocationTests {
     options.storage.engine = engine
     if shape != .resident {
       options.sparsity = shape == .windowed ? .exact : .dense
+      options.sliceByteCount = 64 << 10
       options = try DecoderRuns.limited(options, converted.store, percent: 20)
     }
     let decoder = try Decoder(store: converted.store, options: options)

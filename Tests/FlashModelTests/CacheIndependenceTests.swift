@@ -101,6 +101,8 @@ struct CacheIndependenceTests {
           plan.minimumByteCount
           + (plan.residentByteCount - plan.minimumByteCount) * percent / 100
         variants.append(("\(percent) %, window \(window ?? 0)", options))
+        options.sliceByteCount = 40_000
+        variants.append(("\(percent) %, window \(window ?? 0), slices", options))
       }
     }
     try expectSameBits(converted.store, variants)

@@ -78,11 +78,12 @@ struct FaultTests {
   ) throws -> DecoderOptions {
     var options = DecoderOptions()
     options.threadCount = 1
-    options.prefillChunk = 4
     options.logitsRowCapacity = 4
     options.contextLength = 16
     options.sparsity = shape == .windowed ? .exact : .dense
     options.storage.queueDepth = 8
+    options.prefillChunk = 4
+    options.sliceByteCount = 64 << 10
     options = try DecoderRuns.limited(options, store, percent: 10, unit: unit)
     let (decoder, _) = try DecoderRuns.simulated(store, options, seed: 0, unit: unit)
     let isWindowed = if case .windowed = decoder.plan.feedForward { true } else { false }

@@ -1,0 +1,183 @@
+import FlashIO
+import FlashKernels
+import FlashWeights
+import FlashWindow
+
+/// The feed-forward part where deciding rows are resident and fronts of bundles are in window slots
+/// or on flash.
+///
+/// For a token the deciding rows are multiplied in slices, cut by neuron: while the pool multiplies
+/// one, this thread asks the window for what fired in the one before, so that the device reads from
+/// the first slice on. The active set and the order of additions do not depend on it.
+extension SparseFeedForward {
+  /// Tokens up to which a layer is sliced: with more of them most of a layer is wanted, and is read
+  /// best when all of it is asked for at once.
+  private static let slicedTokenCount = 4
+  /// Parts of a slice for each thread, so that the others do more of it while this one asks.
+  private static let partsPerThread = 4
+
+  /// What the load under way has of the active set.
+  private struct Progress {
+    /// The load's places in the active set.
+    var places = 0..<0
+    var strideCount = 0
+    /// Columns of up products: those of hits from the first on, those of misses from the last down.
+    var hitCount = 0
+    var missCount = 0
+    /// Whether it has no room for what comes next.
+    var isFull = false
+  }
+
+  func forwardWindowed(
+    _ weights: LayerWeights, layer: Int, tokenCount: Int
+  ) throws(ReadFailure) {
+    let bundles = weights.bundles
+    prepareNormed(bundles.parts[bundles.parts.count - 1].format, tokenCount: tokenCount)
+    let sliceCount =
+      tokenCount > Self.slicedTokenCount
+      ? 1 : max(1, bundles.neuronCount * bundles.lastPartByteCount / sliceByteCount)
+    var progress = Progress()
+    var activeCount = 0
+    var failure: ReadFailure?
+    func slice(_ index: Int) -> Range<Int> {
+      WorkerPool.split(
+        count: bundles.neuronCount, parts: sliceCount,
+        granularity: 64 * bundles.neuronsPerStride, index: index)
+    }
+    // Finds what fires in a slice that was multiplied, and begins to load it.
+    func ask(_ index: Int) {
+      let neurons = slice(index)
+      unsafe addDecidingBias(
+        weights, first: neurons.lowerBound, count: neurons.count, tokenCount: tokenCount,
+        to: core.scratch.deciding + neurons.lowerBound)
+      activeCount = firing(neurons, tokenCount: tokenCount, after: activeCount)
+      guard failure == nil else { return }
+      do throws(ReadFailure) {
+        let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: activeCount)
+        try extend(&progress, by: active, bundles, layer: layer)
+      } catch {
+        failure = error
+      }
+    }
+    decide(bundles, layer: layer, slice(0), tokenCount: tokenCount, beside: {})
+    for index in 1..<max(1, sliceCount) {
+      decide(bundles, layer: layer, slice(index), tokenCount: tokenCount) { ask(index - 1) }
+    }
+    ask(sliceCount - 1)
+    if let failure { throw failure }
+    let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: activeCount)
+    meter?.record(active, first: 0, layer: layer)
+    while !progress.places.isEmpty {
+      try finish(progress, weights, active, tokenCount: tokenCount)
+      progress = Progress(places: progress.places.upperBound..<progress.places.upperBound)
+      try extend(&progress, by: active, bundles, layer: layer)
+    }
+  }
+
+  /// Multiplies the resident deciding rows of some neurons into the same places of `deciding[t]`.
+  private func decide(
+    _ bundles: BundleLayout, layer: Int, _ neurons: Range<Int>, tokenCount: Int,
+    beside aside: () -> Void
+  ) {
+    let scratch = core.scratch
+    let format = bundles.parts[bundles.parts.count - 1].format
+    let rowByteCount = bundles.lastPartByteCount
+    let rows = unsafe core.residency.decidingRows(ofLayer: layer)
+    let partCount = core.pool.threadCount * Self.partsPerThread
+    core.run(partCount, beside: aside) { part in
+      let range = WorkerPool.split(
+        count: neurons.count, parts: partCount, granularity: 16, index: part)
+      guard !range.isEmpty else { return }
+      let first = neurons.lowerBound + range.lowerBound
+      unsafe core.kernels.dot(
+        format, width: bundles.width, rows: rows + first * rowByteCount, rowStride: rowByteCount,
+        rowCount: range.count, activations: scratch.activations,
+        activationStride: scratch.shape.activationByteCount, tokenCount: tokenCount,
+        output: scratch.deciding + first, outputStride: scratch.shape.feedForwardWidth)
+    }
+  }
+
+  /// Asks the window for the active neurons behind those that the load has, as far as there is room,
+  /// and notes where their rows are or will be.
+  private func extend(
+    _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout, layer: Int
+  ) throws(ReadFailure) {
+    let start = progress.places.upperBound
+    guard !progress.isFull, start < active.count else { return }
+    let known = progress.strideCount
+    let strides = unsafe core.scratch.activeStrides + known
+    let count = unsafe active.collectStrides(
+      from: start, neuronsPerStride: bundles.neuronsPerStride, into: strides)
+    let wanted = unsafe UnsafeBufferPointer(start: strides, count: count)
+    let load =
+      known == 0
+      ? try unsafe core.residency.beginLoading(layer: layer, strides: wanted)
+      : try unsafe core.residency.extendLoading(layer: layer, strides: wanted)
+    progress.strideCount = load.strideCount
+    progress.isFull = load.strideCount < known + count
+    guard load.strideCount > known else { return }
+    let end =
+      progress.isFull
+      ? active.firstPlace(
+        atLeast: unsafe Int(strides[load.strideCount - known - 1] + 1) * bundles.neuronsPerStride,
+        from: start)
+      : active.count
+    placeRows(&progress, load, active, start..<end, firstStride: known, bundles)
+    progress.places = progress.places.lowerBound..<end
+  }
+
+  /// Writes the addresses of down columns in order of places, and those of up rows by columns.
+  private func placeRows(
+    _ progress: inout Progress, _ load: WindowLoad, _ active: ActiveSet, _ places: Range<Int>,
+    firstStride: Int, _ bundles: BundleLayout
+  ) {
+    let scratch = core.scratch
+    let perStride = bundles.neuronsPerStride
+    let neuronByteCount = bundles.frontBytesPerNeuron
+    let down = bundles.offset(ofPart: bundles.part(.down), neuron: 0)
+    let up =
+      core.configuration.isGated ? bundles.offset(ofPart: bundles.part(.up), neuron: 0) : 0
+    let lastColumn = scratch.shape.feedForwardWidth - 1
+    var stride = firstStride
+    for place in places {
+      let neuron = active[place]
+      var front: UnsafeRawPointer
+      if perStride == 1 {
+        unsafe front = load.addresses[stride]
+      } else {
+        while unsafe Int(scratch.activeStrides[stride]) < neuron / perStride { stride += 1 }
+        unsafe front = load.addresses[stride] + neuron % perStride * neuronByteCount
+      }
+      let column: Int
+      if unsafe load.isHit[stride] {
+        column = progress.hitCount
+        progress.hitCount += 1
+      } else {
+        column = lastColumn - progress.missCount
+        progress.missCount += 1
+      }
+      let index = place - progress.places.lowerBound
+      unsafe scratch.downAddresses[index] = front + down
+      unsafe scratch.rowAddresses[column] = front + up
+      unsafe scratch.upColumns[index] = Int32(truncatingIfNeeded: column)
+      if perStride == 1 { stride += 1 }
+    }
+  }
+
+  /// Computes what the load has in DRAM while the rest flies, then the rest, and adds all of it.
+  private func finish(
+    _ progress: Progress, _ weights: LayerWeights, _ active: ActiveSet, tokenCount: Int
+  ) throws(ReadFailure) {
+    let isGated = core.configuration.isGated
+    if isGated { multiplyUp(weights, columns: 0..<progress.hitCount, tokenCount: tokenCount) }
+    try core.residency.finishLoading()
+    let end = core.scratch.shape.feedForwardWidth
+    if isGated {
+      multiplyUp(weights, columns: end - progress.missCount..<end, tokenCount: tokenCount)
+    }
+    unsafe activate(
+      weights, active, first: 0, progress.places, columns: core.scratch.upColumns,
+      tokenCount: tokenCount)
+    addDown(weights.bundles, progress.places, tokenCount: tokenCount)
+  }
+}
