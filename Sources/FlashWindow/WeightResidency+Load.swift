@@ -3,17 +3,18 @@ import FlashWeights
 
 /// Bringing in what is resident, once, when a store is opened.
 extension WeightResidency {
-  /// Reads every resident tensor and bundle into the arena.
+  /// Reads every resident tensor and bundle into the arena, with some 32 MiB in flight all the
+  /// while.
   ///
   /// - Parameter progress: called now and then with bytes read so far and in all.
-  /// - Throws: the first read that failed; the residency is then of no use.
+  /// - Throws: a read that failed; the residency is then of no use.
   /// - Complexity: the resident bytes, at the device's sequential rate; deciding rows cost their
   ///   whole layer's bytes.
   package func load(progress: (Int, Int) -> Void) throws(ReadFailure) {
-    var extents: [(name: String, file: Int, extent: FileExtent, place: Int)] = []
+    var parts: [LoadQueue.Part] = []
     for (index, tensor) in manifest.tensors.enumerated() {
       guard let place = map.tensors[index] else { continue }
-      extents.append((tensor.name, WeightSchedule.FileIndex.dense, tensor.extent, place))
+      append(tensor.extent, file: WeightSchedule.FileIndex.dense, place, tensor.name, to: &parts)
     }
     for (layer, bundle) in manifest.bundles.enumerated() {
       guard let place = map.bundles[layer],
@@ -21,90 +22,149 @@ extension WeightResidency {
       else { continue }
       let bytes = min(resident.rows.count * bundle.stride, bundle.extent.byteCount)
       let extent = FileExtent(offset: bundle.extent.offset, byteCount: bytes)
-      extents.append(("layer \(layer)", WeightSchedule.FileIndex.bundles, extent, place))
+      append(extent, file: WeightSchedule.FileIndex.bundles, place, "layer \(layer)", to: &parts)
     }
-    let deciding = isWindowed ? manifest.bundles.reduce(0) { $0 + $1.extent.byteCount } : 0
-    let total = extents.reduce(deciding) { $0 + $1.extent.byteCount }
+    let deciding = isWindowed ? decidingParts() : []
+    let total = (parts + deciding).reduce(0) { $0 + $1.extent.byteCount }
+    var queue = unsafe LoadQueue(engine: engine, base: arena.base)
     var done = 0
-    for item in extents {
-      do throws(ReadFailure) {
-        try load(item.extent, file: item.file, place: item.place) {
-          done += $0
-          progress(done, total)
-        }
-      } catch {
-        throw error.adding(context: item.name)
-      }
-    }
-    guard isWindowed else { return }
-    for layer in manifest.bundles.indices {
-      do throws(ReadFailure) { try loadDecidingRows(layer: layer) } catch {
-        throw error.adding(context: "layer \(layer)")
-      }
-      done += manifest.bundles[layer].extent.byteCount
+    func finishOne() throws(ReadFailure) {
+      let part = try queue.finishOne()
+      keepDecidingRows(of: part)
+      done += part.extent.byteCount
       progress(done, total)
     }
+    for part in parts {
+      if queue.isFull { try finishOne() }
+      try queue.begin(part)
+    }
+    for part in deciding {
+      // The buffer of this part is the oldest's.
+      while queue.isFull || queue.holds(part.place) { try finishOne() }
+      try queue.begin(part)
+    }
+    while !queue.isEmpty { try finishOne() }
   }
 
-  /// Reads one extent in requests of 1 MiB, as many at a time as the engine takes.
-  private func load(
-    _ extent: FileExtent, file: Int, place: Int, didRead: (Int) -> Void
-  ) throws(ReadFailure) {
+  /// Cuts an extent into parts that are read at once.
+  private func append(
+    _ extent: FileExtent, file: Int, _ place: Int, _ name: String, to parts: inout [LoadQueue.Part]
+  ) {
     let widened = extent.widened(toUnit: engine.files[file].unit)
-    let atOnce = min(16, engine.description.capacity)
-    let size = StreamRing.requestByteCount
-    let requests = UnsafeMutablePointer<ReadRequest>.allocate(capacity: atOnce)
-    defer { unsafe requests.deallocate() }
-    var done = 0
-    while done < widened.byteCount {
-      var count = 0
-      let before = done
-      while count < atOnce, done < widened.byteCount {
-        let part = min(size, widened.byteCount - done)
-        let request = unsafe ReadRequest(
-          fileIndex: file, extent: FileExtent(offset: widened.offset + done, byteCount: part),
-          destination: arena.base + place + done)
-        unsafe (requests + count).initialize(to: request)
-        count += 1
-        done += part
-      }
-      let batch = try unsafe engine.submit(UnsafeBufferPointer(start: requests, count: count))
-      try engine.wait(for: batch)
-      didRead(done - before)
+    for piece in widened.pieces(ofByteCount: LoadQueue.partByteCount) {
+      parts.append(
+        LoadQueue.Part(
+          name: name, file: file, extent: piece, place: place + piece.offset - widened.offset))
     }
   }
 
-  /// Reads a layer's bundles through the memory of slots and staging and keeps the last part of
-  /// each neuron.
-  private func loadDecidingRows(layer: Int) throws(ReadFailure) {
-    let bundle = manifest.bundles[layer]
-    guard bundle.neuronCount > 0, let target = map.decidingRows[layer] else { return }
+  /// The bundles of all layers, through buffers in the memory of slots and staging.
+  private func decidingParts() -> [LoadQueue.Part] {
     let start = map.slots.first ?? map.stagingSlots
-    let end = map.mergeStaging + plan.mergeByteCount
-    let unit = engine.files[WeightSchedule.FileIndex.bundles].unit
-    let room = min(16 << 20, end - start - 2 * unit)
-    precondition(room >= bundle.stride, "the slots hold a stride and its widening")
-    let stridesAtOnce = room / bundle.stride
+    let room = map.mergeStaging + plan.mergeByteCount - start
+    let file = WeightSchedule.FileIndex.bundles
+    let unit = engine.files[file].unit
+    let widest = manifest.bundles.map(\.stride).max() ?? 0
+    // Two buffers let the device read while rows are copied; a small plan has one.
+    let wanted = [LoadQueue.capacity, 4, 2, 1].first { count in
+      room / count / 4096 * 4096 >= min(LoadQueue.partByteCount, 8 * widest) + 2 * unit
+    }
+    let bufferCount = wanted ?? 1
+    let bufferByteCount =
+      min(room / bufferCount, LoadQueue.partByteCount + 2 * unit) / 4096 * 4096
+    var parts: [LoadQueue.Part] = []
+    for (layer, bundle) in manifest.bundles.enumerated() where bundle.neuronCount > 0 {
+      let stridesAtOnce = (bufferByteCount - 2 * unit) / bundle.stride
+      precondition(stridesAtOnce > 0, "the slots hold a stride and its widening")
+      for first in stride(from: 0, to: bundle.strideCount, by: stridesAtOnce) {
+        let strides = first..<min(bundle.strideCount, first + stridesAtOnce)
+        let wanted = FileExtent(
+          offset: bundle.extent.offset + first * bundle.stride,
+          byteCount: strides.count * bundle.stride)
+        parts.append(
+          LoadQueue.Part(
+            name: "layer \(layer)", file: file, extent: wanted.widened(toUnit: unit),
+            place: start + parts.count % bufferCount * bufferByteCount,
+            deciding: (layer, strides)))
+      }
+    }
+    return parts
+  }
+
+  /// Copies the last part of each neuron that a part brought to its place.
+  private func keepDecidingRows(of part: LoadQueue.Part) {
+    guard let (layer, strides) = part.deciding, let target = map.decidingRows[layer] else { return }
+    let bundle = manifest.bundles[layer]
     let last = bundle.parts.count - 1
     let rowBytes = bundle.lastPartByteCount
-    var first = 0
-    while first < bundle.strideCount {
-      let count = min(stridesAtOnce, bundle.strideCount - first)
-      let wanted = FileExtent(
-        offset: bundle.extent.offset + first * bundle.stride, byteCount: count * bundle.stride)
-      let lead = wanted.offset - wanted.widened(toUnit: unit).offset
-      try load(wanted, file: WeightSchedule.FileIndex.bundles, place: start) { _ in }
-      for stride in 0..<count {
-        for neuron in 0..<bundle.neuronsPerStride {
-          let index = (first + stride) * bundle.neuronsPerStride + neuron
-          guard index < bundle.neuronCount else { break }
-          let source = start + lead + stride * bundle.stride
-          let from = source + bundle.offset(ofPart: last, neuron: neuron)
-          unsafe (arena.base + target + index * rowBytes).copyMemory(
-            from: arena.base + from, byteCount: rowBytes)
-        }
-      }
-      first += count
+    let perStride = bundle.neuronsPerStride
+    let lead =
+      bundle.extent.offset + strides.lowerBound * bundle.stride - part.extent.offset
+    let rows = bundle.offset(ofPart: last, neuron: 0)
+    for stride in strides {
+      // A stride's deciding rows lie side by side.
+      let count = min(perStride, bundle.neuronCount - stride * perStride)
+      let from = part.place + lead + (stride - strides.lowerBound) * bundle.stride + rows
+      unsafe (arena.base + target + stride * perStride * rowBytes).copyMemory(
+        from: arena.base + from, byteCount: count * rowBytes)
     }
+  }
+}
+
+/// Large reads one after another, several of them in flight.
+@safe struct LoadQueue {
+  /// What is read at once.
+  struct Part {
+    var name: String
+    var file: Int
+    /// Whole units.
+    var extent: FileExtent
+    /// Where it goes, in bytes from the arena's start.
+    var place: Int
+    /// The layer and the strides whose deciding rows are copied out of it.
+    var deciding: (layer: Int, strides: Range<Int>)?
+  }
+
+  static let partByteCount = 4 << 20
+  /// With parts of 4 MiB, 32 requests of 1 MiB are in flight, where this kind of device reaches its
+  /// sequential rate even when one of them is waited for.
+  static let capacity = 8
+
+  private let engine: any ReadEngine
+  private let base: UnsafeMutableRawPointer
+  private var parts: [(part: Part, batch: ReadBatch)] = []
+
+  init(engine: any ReadEngine, base: UnsafeMutableRawPointer) {
+    self.engine = engine
+    unsafe self.base = unsafe base
+  }
+
+  var isEmpty: Bool { parts.isEmpty }
+  var isFull: Bool { parts.count == Self.capacity }
+
+  /// Whether something in flight goes to a place.
+  func holds(_ place: Int) -> Bool { parts.contains { $0.part.place == place } }
+
+  /// Puts a part in flight.
+  mutating func begin(_ part: Part) throws(ReadFailure) {
+    let requests = unsafe part.extent.pieces(ofByteCount: StreamRing.requestByteCount).map {
+      unsafe ReadRequest(
+        fileIndex: part.file, extent: $0,
+        destination: base + part.place + $0.offset - part.extent.offset)
+    }
+    do throws(ReadFailure) {
+      parts.append((part, try unsafe engine.submit(requests)))
+    } catch {
+      throw error.adding(context: part.name)
+    }
+  }
+
+  /// Waits for the oldest part.
+  mutating func finishOne() throws(ReadFailure) -> Part {
+    let (part, batch) = parts.removeFirst()
+    do throws(ReadFailure) { try engine.wait(for: batch) } catch {
+      throw error.adding(context: part.name)
+    }
+    return part
   }
 }
