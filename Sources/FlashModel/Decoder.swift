@@ -156,9 +156,7 @@ package import FlashWindow
     DecoderStatistics(
       forwardNanoseconds: forwardNanoseconds,
       arithmeticNanoseconds: core.arithmeticNanoseconds,
-      reads: core.residency.statistics, windowHits: core.residency.windowStatistics.hits,
-      windowMisses: core.residency.windowStatistics.misses,
-      windowEvictions: core.residency.windowStatistics.evictions)
+      reads: core.residency.statistics, window: core.residency.windowStatistics)
   }
 
   /// How flash is read, for the footer.

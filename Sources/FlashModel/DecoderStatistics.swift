@@ -1,4 +1,5 @@
 package import FlashIO
+import FlashWindow
 
 /// What a decoder has done so far; the difference of two is what happened between them.
 package struct DecoderStatistics: Sendable, Equatable {
@@ -11,34 +12,66 @@ package struct DecoderStatistics: Sendable, Equatable {
   package var windowHits = 0
   package var windowMisses = 0
   package var windowEvictions = 0
+  /// Bytes that bundles wanted by the window take, and bytes asked of flash for them: merged and
+  /// in whole units.
+  package var windowWantedByteCount = 0
+  package var windowReadByteCount = 0
 
   package init() {}
 
   init(
-    forwardNanoseconds: Int, arithmeticNanoseconds: Int, reads: ReadStatistics, windowHits: Int,
-    windowMisses: Int, windowEvictions: Int
+    forwardNanoseconds: Int, arithmeticNanoseconds: Int, reads: ReadStatistics,
+    window: WindowStatistics
   ) {
     self.forwardNanoseconds = forwardNanoseconds
     self.arithmeticNanoseconds = arithmeticNanoseconds
     self.reads = reads
-    self.windowHits = windowHits
-    self.windowMisses = windowMisses
-    self.windowEvictions = windowEvictions
+    windowHits = window.hits
+    windowMisses = window.misses
+    windowEvictions = window.evictions
+    windowWantedByteCount = window.wantedByteCount
+    windowReadByteCount = window.readByteCount
   }
 
   /// Wall time in which arithmetic waited for bytes.
-  package var stallNanoseconds: Int {
-    let waited = reads.waited.components
-    return Int(waited.seconds) * 1_000_000_000 + Int(waited.attoseconds / 1_000_000_000)
+  package var stallNanoseconds: Int { Self.nanoseconds(reads.waited) }
+
+  /// How much of the shorter of reading and arithmetic the longer one hid:
+  /// (T_flash + T_dram - T) / min(T_flash, T_dram), from 0 (one after the other) to 1; nil where
+  /// nothing was read.
+  ///
+  /// T is the wall time of `forward`, T_dram that of the kernels, and T_flash the time in which
+  /// reads were surely in flight (`ReadStatistics.busy`), so that the value is a lower bound.
+  package var overlapEfficiency: Double? {
+    let flash = Self.nanoseconds(reads.busy)
+    let shorter = min(flash, arithmeticNanoseconds)
+    guard reads.byteCount > 0, shorter > 0 else { return nil }
+    let hidden = flash + arithmeticNanoseconds - forwardNanoseconds
+    return min(1, max(0, Double(hidden) / Double(shorter)))
+  }
+
+  /// Bytes read for each byte that was wanted; nil where nothing was read.
+  package var readAmplification: Double? {
+    let wanted = reads.byteCount - windowReadByteCount + windowWantedByteCount
+    guard reads.byteCount > 0, wanted > 0 else { return nil }
+    return Double(reads.byteCount) / Double(wanted)
+  }
+
+  private static func nanoseconds(_ duration: Duration) -> Int {
+    let parts = duration.components
+    return Int(parts.seconds) * 1_000_000_000 + Int(parts.attoseconds / 1_000_000_000)
   }
 
   package static func - (later: Self, earlier: Self) -> Self {
-    DecoderStatistics(
-      forwardNanoseconds: later.forwardNanoseconds - earlier.forwardNanoseconds,
-      arithmeticNanoseconds: later.arithmeticNanoseconds - earlier.arithmeticNanoseconds,
-      reads: later.reads - earlier.reads,
-      windowHits: later.windowHits - earlier.windowHits,
-      windowMisses: later.windowMisses - earlier.windowMisses,
-      windowEvictions: later.windowEvictions - earlier.windowEvictions)
+    var difference = later
+    difference.forwardNanoseconds -= earlier.forwardNanoseconds
+    difference.arithmeticNanoseconds -= earlier.arithmeticNanoseconds
+    difference.reads = later.reads - earlier.reads
+    difference.windowHits -= earlier.windowHits
+    difference.windowMisses -= earlier.windowMisses
+    difference.windowEvictions -= earlier.windowEvictions
+    difference.windowWantedByteCount -= earlier.windowWantedByteCount
+    difference.windowReadByteCount -= earlier.windowReadByteCount
+    return difference
   }
 }

@@ -57,5 +57,7 @@ extension RunReport.Phase {
     ringCalls = phase.decoder.reads.ringCallCount
     windowHits = phase.decoder.windowHits
     windowMisses = phase.decoder.windowMisses
+    overlap = phase.decoder.overlapEfficiency
+    readAmplification = phase.decoder.readAmplification
   }
 }

@@ -57,6 +57,7 @@ extension RunReport {
         parts.append("\(name) \(Int(percent))%")
       }
     }
+    if let overlap = phase.overlap { parts.append("overlap \(Units.fixed(overlap, decimals: 2))") }
     return parts.joined(separator: " · ")
   }
 

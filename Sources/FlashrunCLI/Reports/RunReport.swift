@@ -12,6 +12,10 @@ package struct RunReport: Sendable, Equatable {
     package var ringCalls = 0
     package var windowHits = 0
     package var windowMisses = 0
+    /// How much of the shorter of reading and arithmetic the longer one hid, 0 to 1, and bytes read
+    /// for each byte wanted; nil when nothing was read.
+    package var overlap: Double?
+    package var readAmplification: Double?
 
     package init() {}
 
