@@ -1,4 +1,5 @@
 import FlashWeights
+package import FlashWindow
 
 /// Counts which neurons fire from token to token: the active fraction, and how much of a token's
 /// active set fired some tokens before.
@@ -9,21 +10,33 @@ package final class ActivityMeter {
   /// Distances in tokens at which reuse is measured.
   package static let lags = [1, 4, 16]
 
+  /// What fired, token after token; nil where nobody asked for it.
+  package private(set) var trace: ActiveSetTrace?
   private var layers: [LayerActivity]
+  private let neuronsPerStride: [Int]
 
-  init(_ manifest: StoreManifest) {
+  /// - Parameter recordsActiveSets: keeps every token's set in `trace`.
+  init(_ manifest: StoreManifest, recordsActiveSets: Bool) {
     layers = manifest.bundles.map { LayerActivity(neuronCount: $0.neuronCount, lags: Self.lags) }
+    neuronsPerStride = manifest.bundles.map(\.neuronsPerStride)
+    trace =
+      recordsActiveSets ? ActiveSetTrace(strideCounts: manifest.bundles.map(\.strideCount)) : nil
   }
 
   /// Notes the neurons of one token that fire in a layer, or in a piece of one that begins at
   /// neuron `first`.
   func record(_ active: ActiveSet, first: Int, layer: Int) {
-    for place in 0..<active.count { layers[layer].fire(first + active[place]) }
+    for place in 0..<active.count {
+      let neuron = first + active[place]
+      layers[layer].fire(neuron)
+      trace?.append(StrideIndex(neuron / neuronsPerStride[layer]), layer: LayerIndex(layer))
+    }
   }
 
   /// Compares the newest token with those before it; called after each token.
   package func endToken() {
     for layer in layers.indices { layers[layer].endToken() }
+    trace?.endToken()
   }
 
   /// The fraction of a layer's neurons that fires for a token, mean over tokens.

@@ -59,7 +59,8 @@ extension Decoder {
         core: core, weights: ModelWeights(manifest), cache: buffers.cache,
         rotary: buffers.rotary, memory: memory, plan: plan,
         mode: settings.mode(for: plan), sliceByteCount: max(1, options.sliceByteCount),
-        meter: options.measuresActivity ? ActivityMeter(manifest) : nil
+        meter: options.measuresActivity
+          ? ActivityMeter(manifest, recordsActiveSets: options.recordsActiveSets) : nil
       ))
   }
 

@@ -22,6 +22,8 @@ package struct DecoderOptions: Sendable {
   package var textByteCount = 0
   /// Whether to count which neurons fire (`Decoder.meter`); costs allocations for every token.
   package var measuresActivity = false
+  /// Whether that also keeps every token's active sets (`ActivityMeter.trace`).
+  package var recordsActiveSets = false
   /// What limits memory and how flash is read.
   package var storage = StorageOptions()
 

@@ -20,7 +20,10 @@ extension MemoryPlanner {
       }
       let slots = windowSlots(spare: spare)
       let bytes = slots.reduce(0) { $0 + Self.pageRounded($1 * slotByteCount) }
-      add(bytes, to: "window", "\(slots.reduce(0, +)) slots", &items)
+      let slotCount = slots.reduce(0, +)
+      add(bytes, to: "window", "\(slotCount) slots", &items)
+      add(
+        slotCount * SlotTable.byteCountPerSlot, to: "window tables", "and for the slots", &items)
       feedForward = .windowed(slotsPerLayer: slots, stagingSlots: stagingSlots)
       if slots.allSatisfy({ $0 == 0 }) {
         notes.append("no memory is left for a window: fired neurons are read for every token")
@@ -56,7 +59,9 @@ extension MemoryPlanner {
     let all = strides.reduce(0, +)
     guard all > 0, slotByteCount > 0 else { return strides.map { _ in 0 } }
     // A page of each layer is kept back for rounding it up.
-    let affordable = min(all, max(0, spare - 4096 * strides.count) / slotByteCount)
+    let affordable = min(
+      all,
+      max(0, spare - 4096 * strides.count) / (slotByteCount + SlotTable.byteCountPerSlot))
     return strides.map { $0 * affordable / all }
   }
 

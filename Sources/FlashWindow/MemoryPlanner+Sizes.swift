@@ -90,7 +90,7 @@ extension MemoryPlanner {
         .init(
           "window", Self.pageRounded(slotByteCount * stagingSlots) + mergeByteCount,
           "\(stagingSlots) staging slots, \(mergeByteCount) bytes for merged reads"))
-      items.append(.init("window tables", windowTableByteCount, "slot tables"))
+      items.append(.init("window tables", windowTableByteCount, "tables of \(options.policy.name)"))
       items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
     case .streamed:
       items.append(.init("weights", small, "norms and biases"))
@@ -107,11 +107,14 @@ extension MemoryPlanner {
   /// GB in a memory cgroup.
   static func kernelByteCount(for byteCount: Int) -> Int { byteCount / 400 }
 
-  /// Slot tables: five 32-bit words for each stride. Lists of one layer's misses and of their
-  /// reads: 160 bytes for each stride of the widest.
+  /// What the window's tables take before any slot: those of the policy, for each stride, and the
+  /// lists of one layer's misses and of their reads, 160 bytes for each stride of the widest.
   var windowTableByteCount: Int {
     let strides = manifest.bundles.map(\.strideCount)
-    return strides.reduce(0, +) * 20 + (strides.max() ?? 0) * 160
+    return (strides.max() ?? 0) * 160
+      + strides.reduce(0) {
+        $0 + SlotTable.byteCount(strideCount: $1, slotCount: 0, policy: options.policy)
+      }
   }
 
   /// The items of the smallest plan at a context length.

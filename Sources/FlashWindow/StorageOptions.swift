@@ -4,8 +4,11 @@ package import FlashIO
 package struct StorageOptions: Sendable {
   /// Bytes of the whole process; nil plans for everything resident.
   package var memoryLimit: Int?
-  /// Tokens for which neurons stay in the window cache; nil keeps them while there is room.
-  package var window: Int?
+  /// What goes first from the window cache.
+  package var policy = ReplacementPolicy.lfru
+  /// What windows of one, two, … tokens leave to read, where that was measured: for
+  /// `ReplacementPolicy.window` without a length.
+  package var windowCurve: WindowCurve?
   package var engine = ReadEngineSelection.Choice.auto
   package var direct = DirectMode.auto
   package var queueDepth = 64
@@ -18,4 +21,13 @@ package struct StorageOptions: Sendable {
   package var readAmplificationLimit = 2.0
 
   package init() {}
+
+  /// The policy, with a length where it is a window.
+  ///
+  /// - Parameter windowByteCount: of all slots.
+  func resolvedPolicy(windowByteCount: Int) -> ReplacementPolicy {
+    guard policy == .window(tokens: nil) else { return policy }
+    let tokens = windowCurve?.tokens(fitting: windowByteCount)
+    return .window(tokens: tokens ?? SlidingWindow.defaultTokens)
+  }
 }

@@ -7,21 +7,21 @@ extension WindowCache {
 
 extension SlotTable {
   func checkInvariants() {
-    let order = order
-    precondition(order.count == strideInSlot.count, "the list holds every slot")
-    precondition(Set(order).count == order.count, "the list holds a slot once")
-    var uses: [Int32] = []
-    for slot in order {
-      let stride = strideInSlot[slot]
-      if stride < 0 {
-        precondition(uses.isEmpty, "free slots come first")
-        continue
-      }
-      precondition(slotOfStride[Int(stride)] == slot, "tables agree")
-      uses.append(lastUse[slot])
+    let (queued, held, free) = queue.parts
+    let slots = queued.map(\.slot) + held + free
+    precondition(Set(slots) == Set(strideInSlot.indices), "the queue knows every slot")
+    precondition(slots.count == strideInSlot.count, "the queue knows a slot once")
+    for (index, entry) in queued.enumerated() where index > 0 {
+      precondition(queued[(index - 1) / 2].key <= entry.key, "no slot is before a lower key")
     }
-    precondition(uses == uses.sorted(), "slots are in order of use")
-    let used = slotOfStride.filter { $0 >= 0 }
-    precondition(used.count == uses.count, "no stride points to a slot that is not its own")
+    for (slot, queuedKey) in queued {
+      precondition(queuedKey <= key(of: slot), "a key in the queue is never too high")
+    }
+    for slot in queued.map(\.slot) + held {
+      precondition(slotOfStride[Int(strideInSlot[slot])] == slot, "tables agree")
+    }
+    precondition(free.allSatisfy { strideInSlot[$0] == Self.none }, "free slots hold nothing")
+    let used = slotOfStride.filter { $0 != Self.none }
+    precondition(used.count == queued.count + held.count, "a stride has one slot, of its own")
   }
 }

@@ -14,8 +14,8 @@ import FlashWeights
 
 /// Brings the fronts of bundles that fire into slots of the window cache.
 ///
-/// A stride that is cached is a hit. One that is not is read into a slot that is free or that no
-/// recent token used; where there is none, into a staging slot that is given up after use. So a
+/// A stride that is cached is a hit. One that is not is read into a slot that is free or that the
+/// policy gives up; where there is none, into a staging slot that is given up after use. So a
 /// working set larger than the window costs its misses and nothing more, and what is cached stays.
 @safe final class WindowLoader {
   /// Where in memory what is loaded goes.
@@ -66,7 +66,8 @@ import FlashWeights
     unsafe self.places = unsafe places
     cache = WindowCache(
       stridesPerLayer: bundles.map(\.strideCount), slotsPerLayer: slotsPerLayer,
-      window: options.window)
+      policy: unsafe options.resolvedPolicy(
+        windowByteCount: slotsPerLayer.reduce(0, +) * places.slotByteCount))
     let widest = max(1, bundles.map(\.strideCount).max() ?? 1)
     reader = unsafe MissReader(
       engine: engine, capacity: min(widest, Self.missCapacity(bundles, places, engine, options)),
@@ -121,6 +122,7 @@ import FlashWeights
   func extend(
     layer: Int, strides: UnsafeBufferPointer<Int32>
   ) throws(ReadFailure) -> WindowLoad {
+    unsafe cache.use(Span(_unsafeElements: strides), in: LayerIndex(layer))
     let fronts = fronts[layer]
     let slots = unsafe places.slots[layer]
     let slotByteCount = unsafe places.slotByteCount

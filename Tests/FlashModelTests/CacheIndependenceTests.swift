@@ -70,7 +70,7 @@ struct CacheIndependenceTests {
         options.storage.memoryLimit =
           plan.minimumByteCount
           + (plan.residentByteCount - plan.minimumByteCount) * percent / 100
-        options.storage.window = percent == 50 ? 1 : nil
+        options.storage.policy = percent == 50 ? .window(tokens: 1) : .lfru
         variants.append(("\(percent) %, \(engine)", options))
       }
     }
@@ -84,7 +84,7 @@ struct CacheIndependenceTests {
   }
 
   @Test(arguments: [RowFormat.f32, .q4_0])
-  func windowSizesDoNotChangeABit(format: RowFormat) throws {
+  func cachePoliciesDoNotChangeABit(format: RowFormat) throws {
     let converted = try ConvertedStore.sample(format)
     var base = DecoderOptions()
     base.contextLength = 128
@@ -94,15 +94,17 @@ struct CacheIndependenceTests {
     let (plan, _) = try Decoder.plan(store: converted.store, options: base)
     var variants = [("all resident", base)]
     for percent in [0, 10, 50] {
-      for window in [1, 8, nil] {
+      for policy in [.window(tokens: 1), .window(tokens: 8), .lru, .lfu, .lfru]
+        as [ReplacementPolicy]
+      {
         var options = base
-        options.storage.window = window
+        options.storage.policy = policy
         options.storage.memoryLimit =
           plan.minimumByteCount
           + (plan.residentByteCount - plan.minimumByteCount) * percent / 100
-        variants.append(("\(percent) %, window \(window ?? 0)", options))
+        variants.append(("\(percent) %, \(policy)", options))
         options.sliceByteCount = 40_000
-        variants.append(("\(percent) %, window \(window ?? 0), slices", options))
+        variants.append(("\(percent) %, \(policy), slices", options))
       }
     }
     try expectSameBits(converted.store, variants)

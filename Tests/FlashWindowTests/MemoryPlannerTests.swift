@@ -110,4 +110,40 @@ struct MemoryPlannerTests {
     let plan = try model.planner(.required, limit: long, context: nil).plan()
     #expect(short < long && plan.contextLength == 512)
   }
+
+  /// The bytes of every policy's tables are in the plan, slots included.
+  @Test(arguments: [.window(tokens: 4), .lru, .lfu, .lfru] as [ReplacementPolicy])
+  func theTablesOfAPolicyAreCounted(policy: ReplacementPolicy) throws {
+    let model = Self.models[0]
+    let free = try model.planner(.required, limit: nil).plan()
+    for percent in [0, 40] {
+      var planner = model.planner(
+        .required,
+        limit: free.minimumByteCount
+          + (free.residentByteCount - free.minimumByteCount) * percent / 100)
+      planner = MemoryPlanner(
+        manifest: planner.manifest, demand: planner.demand,
+        options: planner.options.with(policy), unit: planner.unit)
+      let plan = try planner.plan()
+      guard case .windowed(let slots, _) = plan.feedForward else {
+        Issue.record("\(policy), \(percent) %: not windowed")
+        continue
+      }
+      let strides = model.manifest.bundles.map(\.strideCount)
+      let tables = zip(strides, slots).reduce(0) {
+        $0 + SlotTable(strideCount: $1.0, slotCount: $1.1, policy: policy).byteCount
+      }
+      let item = plan.items.first { $0.name == "window tables" }?.byteCount
+      #expect(item == tables + 160 * strides.max()!)
+      #expect(slots.reduce(0, +) > 0 || percent == 0)
+    }
+  }
+}
+
+extension StorageOptions {
+  fileprivate func with(_ policy: ReplacementPolicy) -> StorageOptions {
+    var options = self
+    options.policy = policy
+    return options
+  }
 }

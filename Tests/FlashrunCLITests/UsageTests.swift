@@ -35,7 +35,10 @@ import Testing
     (["--sparsity", "predicted", "-p", "x"], 64, "`flashrun calibrate`"),
     (["--sparsity", "threshold", "-p", "x"], 64, "needs a certificate"),
     (["--isa", "sse9", "-p", "x"], 64, "--isa 'sse9' is not one of auto, scalar"),
-    (["--cache-policy", "lru", "-p", "x"], 69, "--cache-policy lru is planned"),
+    (
+      ["--cache-policy", "lru", "--window", "4", "-p", "x"], 64, "belongs to --cache-policy window"
+    ),
+    (["--window", "0", "-p", "x"], 64, "--window 0: it must be at least 1"),
     (["--cache-policy", "mru", "-p", "x"], 64, "'mru' is not one of window, lru"),
     (["--io", "aio", "-p", "x"], 64, "'aio' is invalid for '--io <engine>'"),
     (["--trace", "t.json", "-p", "x"], 69, "--trace is planned"),

@@ -51,14 +51,19 @@ struct EngineFlags: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Tokens for which neurons stay in memory. (default: while there is room)",
-      valueName: "tokens"))
+      """
+      Tokens for which neurons stay in memory after a use; means --cache-policy window. \
+      (default: as many as fit by the store's certificate, 5 without one)
+      """, valueName: "tokens"))
   var window: Int?
 
   @Option(
     help: ArgumentHelp(
-      "What the window drops first: window, lru, lfu or lfru. (default: window)",
-      valueName: "policy"))
+      """
+      Which neurons leave memory first: lfru, those used least often, counting old uses less; lfu, \
+      counting all alike; lru, those whose use is oldest; window, all that the last tokens did \
+      not use. Never changes the text. (default: lfru)
+      """, valueName: "policy"))
   var cachePolicy: String?
 
   @Option(
@@ -123,20 +128,34 @@ struct EngineFlags: ParsableArguments {
 
   private func storage(_ settings: Settings) throws(Failure) -> StorageOptions {
     var storage = StorageOptions()
-    let policy = try settings.value(cachePolicy, "cache-policy", default: "window")
-    switch policy {
-    case "window": break
-    case "lru", "lfu", "lfru": throw .planned("--cache-policy \(policy)")
-    default: throw Self.unknown(policy, "cache-policy", ["window", "lru", "lfu", "lfru"])
-    }
-    storage.window =
-      try positive(window, "window", atMost: Self.mostPositions, settings) ?? storage.window
+    storage.policy = try replacementPolicy(settings) ?? storage.policy
     storage.engine = try settings.value(io, "io", default: storage.engine)
     storage.direct = try settings.value(direct, "direct", default: storage.direct)
     storage.queueDepth =
       try positive(queueDepth, "queue-depth", atMost: UringReadEngine.maximumQueueDepth, settings)
       ?? storage.queueDepth
     return storage
+  }
+
+  /// Nil where nobody chose; a length alone means the policy that has one.
+  private func replacementPolicy(_ settings: Settings) throws(Failure) -> ReplacementPolicy? {
+    let name = try settings.value(cachePolicy, "cache-policy")
+    let tokens = try positive(window, "window", atMost: Self.mostPositions, settings)
+    let policy: ReplacementPolicy
+    switch name {
+    case nil: return tokens.map { .window(tokens: $0) }
+    case "window": return .window(tokens: tokens)
+    case "lru": policy = .lru
+    case "lfu": policy = .lfu
+    case "lfru": policy = .lfru
+    case let other?:
+      throw Self.unknown(other, "cache-policy", ["window", "lru", "lfu", "lfru"])
+    }
+    if let tokens {
+      throw Failure(
+        .usage, "--window \(tokens) belongs to --cache-policy window, not to \(policy.name)")
+    }
+    return policy
   }
 
   private func sparsityChoice(_ settings: Settings) throws(Failure) -> SparsityChoice {
