@@ -62,7 +62,16 @@ import Testing
       ["synth", "/tmp/x.flash", "--shape", "llama-2-7b", "--type", "q4_0", "--active", "2"], 64,
       "--active 2.0: it must be between 0 and 1"
     ),
-    (["perplexity"], 64, "Missing expected argument '--file <file>'"),
+    (["perplexity"], 64, "there is no text: name one with -f"),
+    (["perplexity", "--kl-divergence"], 64, "name it with --kl-divergence-base"),
+    (
+      ["perplexity", "-f", "x", "--kl-divergence-base", "b", "--all-tokens"], 64,
+      "the second half of each chunk only"
+    ),
+    (
+      ["perplexity", "--kl-divergence-base", "/nowhere.kld", "--kl-divergence"], 66,
+      "/nowhere.kld: No such file"
+    ),
     (["logits", "-o", "/tmp/x"], 64, "--tokens-file or with --tokens"),
     (["logits", "-o", "/tmp/x", "--tokens", "1,x"], 64, "'x' is no token id"),
     (["verify", "/nowhere.flash"], 66, "no such model"),

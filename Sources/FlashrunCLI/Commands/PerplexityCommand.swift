@@ -1,6 +1,4 @@
 internal import ArgumentParser
-internal import FlashModel
-internal import FlashText
 internal import FlashWeights
 internal import Flashrun
 
@@ -13,12 +11,20 @@ struct PerplexityCommand: AsyncParsableCommand {
       of each is replaced by the begin token, and the predictions of its second half count, as in \
       llama.cpp. With --all-tokens each chunk is the begin token and the next tokens of the text, \
       and every token after the first counts.
+
+      With --kl-divergence-base the model's distributions are also written to a file, in \
+      llama.cpp's format; with --kl-divergence as well the file is read instead, and this model is \
+      compared with the one that wrote it, over the text in the file.
       """)
 
   @OptionGroup(title: "Model") var model: ModelOptions
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("Text to measure on.", valueName: "file"))
-  var file: String
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "Text to measure on; with --kl-divergence what the base file must hold.",
+      valueName: "file"))
+  var file: String?
 
   @Option(
     parsing: .unconditional,
@@ -27,6 +33,15 @@ struct PerplexityCommand: AsyncParsableCommand {
 
   @Flag(help: "Count every token after the first of each chunk.")
   var allTokens = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Base file: 2 bytes for each token of the vocabulary and each prediction.",
+      valueName: "file"))
+  var klDivergenceBase: String?
+
+  @Flag(help: "Compare with the base file instead of writing it.")
+  var klDivergence = false
 
   @OptionGroup(title: "Memory, flash and arithmetic") var flags: EngineFlags
 
@@ -38,102 +53,62 @@ struct PerplexityCommand: AsyncParsableCommand {
   func run() async throws {
     let settings = try Settings.load()
     let console = try consoleOptions.open(settings)
-    let text = try FileInput.text(file)
     let chunkCount = try settings.value(chunks, "chunks", default: -1)
     guard chunkCount >= -1, chunkCount != 0 else {
       throw Failure(.usage, "--chunks \(chunkCount): it must be -1 or at least 1")
     }
+    let purpose = try purpose()
+    let text = try file.map { try FileInput.text($0) }
     let path = try ModelLocator(
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: model.path(settings))
+    let base = try purpose.comparedFile.map {
+      try Self.header(of: $0, for: WeightStore.open(path).configuration)
+    }
     let session = try await EngineSession.open(
-      store: path, flags: flags, settings: settings, console: console, needsText: true,
+      store: path, flags: flags, settings: settings, console: console, needsText: text != nil,
       needsAllLogits: true
     ) { store, options in
       options.contextLength =
-        options.contextLength
+        options.contextLength ?? base?.contextLength
         ?? min(Self.defaultChunkLength, store.configuration.maximumPositions)
     }
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }
-    let allTokens = allTokens
-    let estimate = try await session.engine.withModel { model in
-      try PerplexityRun(
-        model: model, allTokens: allTokens, maximumCount: chunkCount < 0 ? nil : chunkCount,
-        console: console, flag: flag
-      ).run(text)
-    }
-    try Output.line(estimate.line)
+    let run = PerplexityRun(
+      purpose: purpose, maximumCount: chunkCount < 0 ? nil : chunkCount, console: console,
+      flag: flag)
+    let result = try await session.engine.withModel { try run.result(on: $0, text: text) }
+    try Output.line(result)
   }
-}
 
-/// The measurement itself, on the engine's thread.
-struct PerplexityRun {
-  let model: OpenModel
-  let allTokens: Bool
-  let maximumCount: Int?
-  let console: Console
-  let flag: CancellationFlag
-
-  /// - Throws: `Failure` where the text is shorter than a chunk, and what the decoder throws.
-  func run(_ text: String) throws -> PerplexityEstimate {
-    guard let tokenizer = model.tokenizer else {
-      throw EngineError.noTokenizer(store: model.store.path)
-    }
-    let tokens = tokenizer.encode(text, addSpecialTokens: false, parseSpecialTokens: false)
-    let contextLength = model.decoder.contextLength
-    let least = allTokens ? 2 : 3
-    guard contextLength >= least else {
+  /// - Throws: `Failure` (usage) for options that exclude one another.
+  private func purpose() throws(Failure) -> PerplexityRun.Purpose {
+    guard klDivergenceBase != nil || !klDivergence else {
       throw Failure(
-        .usage, "-c \(contextLength): a chunk of fewer than \(least) tokens predicts nothing")
+        .usage, "--kl-divergence compares with a file: name it with --kl-divergence-base")
     }
-    let chunks = PerplexityChunks(
-      tokens: tokens, begin: begin(tokenizer), contextLength: contextLength, allTokens: allTokens,
-      maximumCount: maximumCount
-    ).chunks
-    guard !chunks.isEmpty else {
+    guard file != nil || klDivergence else {
+      throw Failure(.usage, "there is no text: name one with -f")
+    }
+    guard let path = klDivergenceBase else { return .measure(allTokens: allTokens) }
+    guard !allTokens else {
+      throw Failure(.usage, "--all-tokens: a base file has the second half of each chunk only")
+    }
+    return klDivergence ? .compare(path) : .write(path)
+  }
+
+  /// Says before gigabytes are read that a base file is of another vocabulary.
+  private static func header(
+    of path: String, for configuration: ModelConfiguration
+  ) throws(Failure) -> BaseLogitsHeader {
+    let header = try BaseLogitsReader(path).header
+    guard header.vocabularySize == configuration.vocabularySize else {
       throw Failure(
-        .usage, "the text has \(tokens.count) tokens, fewer than one chunk of \(contextLength)",
-        hints: ["-c makes chunks shorter"])
+        .badData,
+        "\(path) is of a vocabulary of \(header.vocabularySize) tokens, and the model "
+          + "has \(configuration.vocabularySize)")
     }
-    console.notice(
-      "perplexity over \(chunks.count) chunks of \(contextLength) tokens, "
-        + "\(chunks[0].predictionCount) predictions each")
-    return try measure(chunks)
-  }
-
-  /// The token that the tokenizer puts before a text, if it puts one there.
-  private func begin(_ tokenizer: Tokenizer) -> Int32? {
-    tokenizer.encode("", addSpecialTokens: true, parseSpecialTokens: false).first
-  }
-
-  private func measure(_ chunks: [PerplexityChunks.Chunk]) throws -> PerplexityEstimate {
-    let progress = ProgressReporter("perplexity", unit: .items("tok"), console: console)
-    defer { progress.finish() }
-    let total = chunks.reduce(0) { $0 + $1.tokens.count }
-    var estimate = PerplexityEstimate()
-    var done = 0
-    for (index, chunk) in chunks.enumerated() {
-      model.decoder.reset()
-      let skipped = Array(chunk.tokens[..<chunk.firstCounted])
-      let counted = Array(chunk.tokens[chunk.firstCounted..<chunk.tokens.count - 1])
-      try unsafe model.decoder.forward(
-        skipped, promptEnd: chunk.tokens.count, logits: .none,
-        isCancelled: { flag.isCancelled }, progress: { progress.update(done + $0, of: total) },
-        onLogits: { _, _ in })
-      try unsafe model.decoder.forward(
-        counted, promptEnd: chunk.tokens.count, logits: .all, isCancelled: { flag.isCancelled },
-        progress: { progress.update(done + skipped.count + $0, of: total) },
-        onLogits: { row, logits in
-          estimate.add(
-            PerplexityEstimate.negativeLogLikelihood(
-              of: chunk.tokens[chunk.firstCounted + row + 1], logits: unsafe logits.span))
-        })
-      done += chunk.tokens.count
-      progress.finish()
-      try Output.write("[\(index + 1)]\(Units.fixed(estimate.perplexity, decimals: 4)),")
-    }
-    try Output.write("\n")
-    return estimate
+    return header
   }
 }

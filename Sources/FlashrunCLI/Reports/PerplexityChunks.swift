@@ -15,6 +15,8 @@ package struct PerplexityChunks: Sendable {
   }
 
   package let chunks: [Chunk]
+  /// What was cut: before the first tokens of chunks were replaced.
+  package let text: [Int32]
 
   /// - Parameters:
   ///   - tokens: the text's, without a begin token.
@@ -29,17 +31,36 @@ package struct PerplexityChunks: Sendable {
   ) {
     precondition(contextLength >= 2, "a chunk predicts at least one token")
     let opening = begin.map { [$0] } ?? []
-    let text = allTokens ? tokens : opening + tokens
-    let stride = allTokens ? contextLength - opening.count : contextLength
-    let count = min(maximumCount ?? Int.max, text.count / stride)
+    guard allTokens else {
+      self.init(
+        cutting: opening + tokens, begin: begin, contextLength: contextLength,
+        maximumCount: maximumCount)
+      return
+    }
+    let stride = contextLength - opening.count
+    let count = min(maximumCount ?? Int.max, tokens.count / stride)
+    let chunks = (0..<count).map { index in
+      Chunk(tokens: opening + tokens[index * stride..<(index + 1) * stride], firstCounted: 0)
+    }
+    self.init(text: tokens, chunks: chunks)
+  }
+
+  private init(text: [Int32], chunks: [Chunk]) {
+    self.text = text
+    self.chunks = chunks
+  }
+
+  /// llama.cpp's rule for a text that has its begin token already.
+  package init(
+    cutting text: [Int32], begin: Int32?, contextLength: Int, maximumCount: Int?
+  ) {
+    precondition(contextLength >= 2, "a chunk predicts at least one token")
+    let count = min(maximumCount ?? Int.max, text.count / contextLength)
+    self.text = text
     chunks = (0..<count).map { index in
-      var chunk = Array(text[index * stride..<(index + 1) * stride])
-      if allTokens {
-        chunk = opening + chunk
-      } else if let begin {
-        chunk[0] = begin
-      }
-      return Chunk(tokens: chunk, firstCounted: allTokens ? 0 : contextLength / 2)
+      var chunk = Array(text[index * contextLength..<(index + 1) * contextLength])
+      if let begin { chunk[0] = begin }
+      return Chunk(tokens: chunk, firstCounted: contextLength / 2)
     }
   }
 }
