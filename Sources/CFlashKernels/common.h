@@ -11,6 +11,19 @@ extern const CFlashKernels_Table CFlashKernels_avx512Table;
 extern const CFlashKernels_Table CFlashKernels_neonTable;
 extern const CFlashKernels_Table CFlashKernels_neonDotTable;
 
+// What amx.c and amx_emulated.c have of their own.
+void CFlashKernels_amxDotQ8_0(const CFlashKernels_Dot *);
+void CFlashKernels_amxDotQ4_0(const CFlashKernels_Dot *);
+void CFlashKernels_emulatedDotQ8_0(const CFlashKernels_Dot *);
+void CFlashKernels_emulatedDotQ4_0(const CFlashKernels_Dot *);
+
+// The operand of LDTILECFG.
+typedef struct {
+  uint8_t palette, startRow, reserved[14];
+  uint16_t rowBytes[16];
+  uint8_t rows[16];
+} CFlashKernels_TileConfiguration;
+
 #define INLINE static inline __attribute__((always_inline, unused))
 // Loops over these are unrolled, so that arrays of accumulators live in registers.
 #define UNROLL _Pragma("clang loop unroll(full)")

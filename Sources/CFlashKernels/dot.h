@@ -15,11 +15,6 @@ typedef struct {
   const uint8_t *activation[tileTokens];
 } Tile;
 
-INLINE const uint8_t *rowAt(const CFlashKernels_Dot *job, size_t r) {
-  return job->scattered ? (const uint8_t *)job->scattered[r]
-                        : (const uint8_t *)job->rows + r * job->rowStride;
-}
-
 INLINE void plainStep(Format format, const Tile *tile, int rows, int tokens, size_t i, size_t n,
                       vf sum[tileRows * tileTokens]) {
   vf w[tileRows];

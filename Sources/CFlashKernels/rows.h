@@ -28,6 +28,11 @@ INLINE size_t valueOffset(Format format, size_t i) {
   return format == F32 ? 4 * i : format == KeyValueQ8_0 ? i + i / blockValues * 2 : 2 * i;
 }
 
+INLINE const uint8_t *rowAt(const CFlashKernels_Dot *job, size_t r) {
+  return job->scattered ? (const uint8_t *)job->scattered[r]
+                        : (const uint8_t *)job->rows + r * job->rowStride;
+}
+
 // Four-byte pieces of a block: q8_0 has eight, q4_0 four.
 INLINE size_t pieceCount(Format format) { return format == Q8_0 ? 8 : 4; }
 

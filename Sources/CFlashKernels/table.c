@@ -2,6 +2,36 @@
 #include "common.h"
 
 #if defined(__x86_64__)
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static CFlashKernels_Table amxTable, emulatedTable;
+static int hasTiles;
+
+// Linux lets a process use tiles once it has asked; threads it starts later inherit the permission,
+// and those it has get it too. ARCH_REQ_XCOMP_PERM for XFEATURE_XTILEDATA: 5.16 and later grant it.
+static int tilesAreGranted(void) { return syscall(SYS_arch_prctl, 0x1023, 18) == 0; }
+
+static void makeTables(void) {
+  amxTable = emulatedTable = CFlashKernels_avx512Table;
+  amxTable.q8_0.dot = CFlashKernels_amxDotQ8_0;
+  amxTable.q4_0.dot = CFlashKernels_amxDotQ4_0;
+  emulatedTable.q8_0.dot = CFlashKernels_emulatedDotQ8_0;
+  emulatedTable.q4_0.dot = CFlashKernels_emulatedDotQ4_0;
+  hasTiles = __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
+             tilesAreGranted();
+}
+
+// AVX-512's functions with the dots exchanged.
+static const CFlashKernels_Table *tableOnTiles(int isEmulated) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  if (CFlashKernels_table(CFlashKernels_avx512) == NULL || pthread_once(&once, makeTables) != 0)
+    return NULL;
+  return isEmulated ? &emulatedTable : hasTiles ? &amxTable : NULL;
+}
+
+const CFlashKernels_Table *CFlashKernels_emulatedAMXTable(void) { return tableOnTiles(1); }
 
 // __builtin_cpu_supports asks cpuid and, for the wide registers, xgetbv.
 static const CFlashKernels_Table *processorTable(CFlashKernels_InstructionSet set) {
@@ -17,6 +47,8 @@ static const CFlashKernels_Table *processorTable(CFlashKernels_InstructionSet se
                    __builtin_cpu_supports("avx512vnni")
                ? &CFlashKernels_avx512Table
                : NULL;
+  case CFlashKernels_amx:
+    return tableOnTiles(0);
   default:
     return NULL;
   }
@@ -24,6 +56,8 @@ static const CFlashKernels_Table *processorTable(CFlashKernels_InstructionSet se
 
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
+
+const CFlashKernels_Table *CFlashKernels_emulatedAMXTable(void) { return NULL; }
 
 static const CFlashKernels_Table *processorTable(CFlashKernels_InstructionSet set) {
   const unsigned long features = getauxval(AT_HWCAP);
@@ -33,6 +67,8 @@ static const CFlashKernels_Table *processorTable(CFlashKernels_InstructionSet se
 }
 
 #else
+
+const CFlashKernels_Table *CFlashKernels_emulatedAMXTable(void) { return NULL; }
 
 static const CFlashKernels_Table *processorTable(CFlashKernels_InstructionSet set) {
   return (void)set, NULL;

@@ -17,8 +17,20 @@ package struct Kernels: Sendable {
     guard let table = unsafe instructionSet.table else {
       preconditionFailure("this CPU has no \(instructionSet)")
     }
+    unsafe self.init(instructionSet, table: table)
+  }
+
+  private init(
+    _ instructionSet: InstructionSet, table: UnsafePointer<CFlashKernels_Table>
+  ) {
     self.instructionSet = instructionSet
     unsafe self.table = table
+  }
+
+  /// `amx` over tiles in plain C, for tests of its arithmetic on a CPU that has none; nil without
+  /// AVX-512. Far slower than any other.
+  package static var emulatedAMX: Kernels? {
+    unsafe CFlashKernels_emulatedAMXTable().map { unsafe Kernels(.amx, table: $0) }
   }
 
   func rows(_ format: RowFormat) -> CFlashKernels_Rows {

@@ -101,6 +101,8 @@ static const CFlashKernels_Table *tableNamed(const char *name) {
               {"avx512", CFlashKernels_avx512},
               {"amx", CFlashKernels_amx},
               {"neon", CFlashKernels_neon}};
+  if (strcmp(name, "emulated-amx") == 0)
+    return CFlashKernels_emulatedAMXTable();
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
     if (strcmp(name, sets[i].name) == 0)
       return CFlashKernels_table(sets[i].set);

@@ -117,14 +117,15 @@ static void compareCodec(const Tables *tables, const Format *format) {
   }
 }
 
-enum { rowCount = 9, mostTokens = 17, accumulatedRows = 21, accumulatedTokens = 9 };
+enum { mostRows = 37, mostTokens = 41, accumulatedRows = 21, accumulatedTokens = 9 };
 
 typedef struct {
   const Format *format;
   size_t width, rowStride, activationStride;
+  size_t rowCount, tokenCount;
   uint8_t *rows, *activations;
-  const void *scattered[rowCount];
-  float alone[mostTokens][rowCount];
+  const void *scattered[mostRows]; // the last row first
+  float alone[mostTokens][mostRows];
 } DotCase;
 
 static void runDot(const CFlashKernels_Rows *functions, const DotCase *test, int isScattered,
@@ -145,62 +146,80 @@ static void runDot(const CFlashKernels_Rows *functions, const DotCase *test, int
   functions->dot(&job);
 }
 
-// The sum of the magnitudes of a dot's terms.
-static double magnitudeOfDot(const Tables *tables, const DotCase *test, size_t r, const float *x) {
+// Each row with each token alone, against the other table.
+static void compareAlone(const Tables *tables, DotCase *test, const float *x) {
+  const CFlashKernels_Rows *checked = rowsOf(tables->checked, test->format);
+  const CFlashKernels_Rows *reference = rowsOf(tables->reference, test->format);
   float *values = allocate(4 * test->width);
-  double sum = 1e-30;
-  rowsOf(tables->reference, test->format)
-      ->decodeRow(test->width, test->rows + r * test->rowStride, values);
-  for (size_t i = 0; i < test->width; i++)
-    sum += fabs((double)values[i] * (double)x[i]);
+  for (size_t r = 0; r < test->rowCount; r++) {
+    reference->decodeRow(test->width, test->rows + r * test->rowStride, values);
+    for (size_t t = 0; t < test->tokenCount; t++) {
+      float expected;
+      double magnitude = 1e-30;
+      for (size_t i = 0; i < test->width; i++)
+        magnitude += fabs((double)values[i] * (double)x[t * test->width + i]);
+      describe("width %zu, row %zu, token %zu", test->width, r, t);
+      runDot(checked, test, 0, r, 1, t, 1, &test->alone[t][r], 1);
+      runDot(reference, test, 0, r, 1, t, 1, &expected, 1);
+      expectClose(test->alone[t][r], expected, magnitude);
+    }
+  }
   free(values);
-  return sum;
 }
 
-// Every count of tokens and rows gives the bits of each row and token alone.
+// Every count of tokens and rows gives the bits of each row and token alone, and writes nothing
+// beside them.
 static void compareCuts(const CFlashKernels_Rows *checked, const DotCase *test) {
-  static float output[mostTokens][rowCount + 2];
-  for (size_t tokens = 0; tokens <= mostTokens; tokens++)
-    for (size_t rows = tokens == 5 || tokens == mostTokens ? 1 : rowCount; rows <= rowCount; rows++)
+  static const size_t tokenCounts[] = {0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 33, 41};
+  static const size_t rowCounts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 17, 32, 37};
+  static float output[mostTokens][mostRows + 2];
+  const float untouched = 77;
+  for (size_t i = 0; i < sizeof tokenCounts / sizeof *tokenCounts; i++)
+    for (size_t j = 0; j < sizeof rowCounts / sizeof *rowCounts; j++)
       for (int isScattered = 0; isScattered < 2; isScattered++) {
+        const size_t tokens = tokenCounts[i], rows = rowCounts[j];
+        if (tokens > test->tokenCount || rows > test->rowCount)
+          continue;
         describe("width %zu, %zu rows, %zu tokens, cut", test->width, rows, tokens);
-        runDot(checked, test, isScattered, 0, rows, 0, tokens, output[0], rowCount + 2);
         for (size_t t = 0; t < tokens; t++)
+          output[t][rows] = untouched;
+        runDot(checked, test, isScattered, 0, rows, 0, tokens, output[0], mostRows + 2);
+        for (size_t t = 0; t < tokens; t++) {
+          expectSame(&output[t][rows], &untouched, 1);
           for (size_t r = 0; r < rows; r++)
-            expectSame(&output[t][r], &test->alone[t][isScattered ? rowCount - 1 - r : r], 1);
+            expectSame(&output[t][r], &test->alone[t][isScattered ? test->rowCount - 1 - r : r], 1);
+        }
       }
 }
 
+// 9 rows and 17 tokens at every width, all at some.
 static void compareDot(const Tables *tables, const Format *format) {
   const CFlashKernels_Rows *checked = rowsOf(tables->checked, format);
-  const CFlashKernels_Rows *reference = rowsOf(tables->reference, format);
   size_t width;
   beginPart("dot", format->name, 2e-6);
   for (size_t w = 0; (width = widthAt(format, w)) != SIZE_MAX; w++) {
-    DotCase test = {.format = format, .width = width};
+    static DotCase test;
+    const int isLarge = width == 32 || width == 128 || width == 480 || width == 512 ||
+                        width == 544 || width == 1056 || width == 4096;
+    test = (DotCase){.format = format, .width = width};
+    test.rowCount = isLarge ? mostRows : 9;
+    test.tokenCount = isLarge ? mostTokens : 17;
     test.rowStride = rowBytes(format, width) + 3;
     test.activationStride = activationBytes(format, width) + 4;
-    uint8_t *rows = allocate(test.rowStride * rowCount + 8);
-    uint8_t *activations = allocate(test.activationStride * mostTokens + 8);
-    float *x = allocate(4 * width * mostTokens);
+    uint8_t *rows = allocate(test.rowStride * test.rowCount + 8);
+    uint8_t *activations = allocate(test.activationStride * test.tokenCount + 8);
+    float *x = allocate(4 * width * test.tokenCount);
     test.rows = rows + width % 5;
-    test.activations = activations + width % 3;
-    for (size_t r = 0; r < rowCount; r++) {
+    test.activations = activations + width / 32 % 3;
+    for (size_t r = 0; r < test.rowCount; r++) {
       randomRow(format, width, test.rows + r * test.rowStride);
-      test.scattered[rowCount - 1 - r] = test.rows + r * test.rowStride;
+      test.scattered[test.rowCount - 1 - r] = test.rows + r * test.rowStride;
     }
-    randomFloats(x, width * mostTokens, -1, 1);
-    for (size_t t = 0; t < mostTokens; t++) {
+    randomFloats(x, width * test.tokenCount, -1, 1);
+    for (size_t t = 0; t < test.tokenCount; t++)
       checked->prepareActivation(x + t * width, width,
                                  test.activations + t * test.activationStride);
-      for (size_t r = 0; r < rowCount; r++) {
-        float expected;
-        describe("width %zu, row %zu, token %zu", width, r, t);
-        runDot(checked, &test, 0, r, 1, t, 1, &test.alone[t][r], 1);
-        runDot(reference, &test, 0, r, 1, t, 1, &expected, 1);
-        expectClose(test.alone[t][r], expected, magnitudeOfDot(tables, &test, r, x + t * width));
-      }
-    }
+    compareAlone(tables, &test, x);
     compareCuts(checked, &test);
     free(rows), free(activations), free(x);
   }

@@ -98,6 +98,9 @@ typedef struct {
 // The functions of one instruction set, or null where this CPU lacks it.
 const CFlashKernels_Table *CFlashKernels_table(CFlashKernels_InstructionSet);
 
+// The AMX functions over tiles in plain C, for tests; null where the CPU lacks AVX-512.
+const CFlashKernels_Table *CFlashKernels_emulatedAMXTable(void);
+
 // A Swift closure of type (Int) -> Void that may not escape, as the two words it is passed in.
 // Swift has no way to hand such a closure to another thread without a box on the heap.
 struct CFlashKernels_body {

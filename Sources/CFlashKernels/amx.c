@@ -1,0 +1,24 @@
+// AMX: the products of many tokens on tiles of 8-bit integers; everything else is avx512.c's.
+#if defined(__x86_64__)
+#include "common.h"
+#include <immintrin.h>
+
+#pragma STDC FP_CONTRACT OFF
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx2,fma,f16c,bmi2,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,"      \
+                          "amx-tile,amx-int8"))),                                                  \
+    apply_to = function)
+
+#define TILE_CONFIGURE(shape) _tile_loadconfig(shape)
+#define TILE_RELEASE() _tile_release()
+#define TILE_ZERO(tile) _tile_zero(tile)
+#define TILE_LOAD(tile, from, stride) _tile_loadd(tile, from, stride)
+#define TILE_STORE(tile, to, stride) _tile_stored(tile, to, stride)
+#define TILE_DOT_SIGNED(sum, a, b) _tile_dpbssd(sum, a, b)
+#include "amx.h"
+
+DOT_ON_TILES(CFlashKernels_amxDotQ8_0, Q8_0, q8_0)
+DOT_ON_TILES(CFlashKernels_amxDotQ4_0, Q4_0, q4_0)
+
+#pragma clang attribute pop
+#endif
