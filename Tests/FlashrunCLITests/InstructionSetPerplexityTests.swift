@@ -17,10 +17,12 @@ struct InstructionSetPerplexityTests {
 
   @Test(.enabled(if: isOptimizedBuild, "needs an optimized build"))
   func perplexityOfTwoInstructionSetsAgreesWithinTwoInAThousand() throws {
-    let converted = try ConvertedStore.sample(.q4_0)
-    let expected = try perplexity(converted.store.path, .scalar)
+    let store = Tool.folder + "/instruction-sets.flash"
+    let conversion = try Tool.run(["convert", Tool.checkpoint, store, "--type", "q4_0"])
+    try #require(conversion.status == 0, "\(conversion.error)")
+    let expected = try perplexity(store, .scalar)
     for isa in InstructionSet.supported.dropFirst() {
-      let found = try perplexity(converted.store.path, isa)
+      let found = try perplexity(store, isa)
       #expect(abs(found / expected - 1) < 2e-3, "\(isa) gives \(found), scalar \(expected)")
     }
   }
