@@ -1,6 +1,6 @@
-// Rows times coefficients, added to an accumulator (AXPY): one multiply-add per row and element, in
-// the order of the rows. Eight rows are in flight, so that an accumulator vector is loaded and
-// stored once for eight of them; the next eight are prefetched meanwhile.
+// Rows of the plain formats times coefficients, added to an accumulator (AXPY): one multiply-add
+// per row and element, in the order of the rows. Eight rows are in flight, so that an accumulator
+// vector is loaded and stored once for eight of them; the next eight are prefetched meanwhile.
 //
 // Sums are in f32: f16 was no faster (bound by scattered reads) and a thousand times less exact.
 
@@ -50,54 +50,6 @@ INLINE void plainBatch(Format format, const Batch *batch, const Batch *ahead, si
     plainColumns(format, batch, ahead, i, end - i, 1, accumulator);
 }
 
-// Lanes lane ..< lane + n of one group.
-INLINE void quantizedLanes(Format format, const Batch *batch, size_t blocks, size_t group,
-                           size_t lanes, size_t lane, size_t n, float *accumulator) {
-  const size_t data = groupOffset(format, blocks, group) + 4 * lane;
-  float *const to = accumulator + group * groupValues + lane;
-  vf scaled[batchRows];
-  for (size_t r = 0; r < batch->count; r++)
-    scaled[r] = vf_set(batch->coefficient[r]) *
-                vf_load_f16(batch->row[r] + 2 * (group * groupBlocks + lane), n);
-  for (size_t k = 0; k < pieceCount(format); k++) {
-    vf sum[8];
-    UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
-      sum[m] = vf_load(to + pieceIndex(format, k, m) * lanes, n);
-    for (size_t r = 0; r < batch->count; r++) {
-      vi piece = vi_load(batch->row[r] + data + k * 4 * lanes, n);
-      UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
-        sum[m] = vf_fma(scaled[r], pieceValue(format, piece, m), sum[m]);
-    }
-    UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
-      vf_store(to + pieceIndex(format, k, m) * lanes, sum[m], n);
-  }
-}
-
-INLINE void quantizedBatch(Format format, const Batch *batch, const Batch *ahead, size_t width,
-                           size_t first, size_t end, float *accumulator) {
-  const size_t blocks = width / blockValues;
-  for (size_t group = first / groupValues; group * groupValues < end; group++) {
-    for (size_t r = 0; r < ahead->count; r++)
-      prefetchGroup(format, ahead->row[r], blocks, group);
-    const size_t lanes = lanesOfGroup(blocks, group);
-    if (lanes == groupBlocks)
-      for (size_t lane = 0; lane < groupBlocks; lane += LANES)
-        quantizedLanes(format, batch, blocks, group, groupBlocks, lane, LANES, accumulator);
-    else
-      for (size_t lane = 0; lane < lanes; lane += LANES)
-        quantizedLanes(format, batch, blocks, group, lanes, lane, smaller(LANES, lanes - lane),
-                       accumulator);
-  }
-}
-
-INLINE void accumulateBatch(Format format, const Batch *batch, const Batch *ahead, size_t width,
-                            size_t first, size_t end, float *accumulator) {
-  if (isQuantized(format))
-    quantizedBatch(format, batch, ahead, width, first, end, accumulator);
-  else
-    plainBatch(format, batch, ahead, first, end, accumulator);
-}
-
 // One token: rows straight from memory.
 INLINE void accumulateToken(Format format, const CFlashKernels_Accumulate *job, size_t t) {
   const float *coefficients = job->coefficients + t * job->coefficientStride;
@@ -106,8 +58,7 @@ INLINE void accumulateToken(Format format, const CFlashKernels_Accumulate *job, 
   Batch batch = nextBatch(job, coefficients, &next, job->rowCount);
   while (batch.count > 0) {
     Batch ahead = nextBatch(job, coefficients, &next, job->rowCount);
-    accumulateBatch(format, &batch, &ahead, job->width, job->firstColumn, job->endColumn,
-                    accumulator);
+    plainBatch(format, &batch, &ahead, job->firstColumn, job->endColumn, accumulator);
     batch = ahead;
   }
 }

@@ -1,22 +1,22 @@
-// Accumulation for several tokens: a tile of eight rows by 512 columns becomes floats once, in the
+// The same for several tokens: a tile of eight rows by 512 columns becomes floats once, in the
 // first-level cache, and the tokens, two at a time, take the rows they use from there. Each
 // element's chain is that of a token alone.
 
-enum { pairTokens = 2, tileVectors = LANES == 16 ? 8 : 4 };
+enum { pairTokens = 2, tileValues = 512, tileVectors = LANES == 16 ? 8 : 4 };
 
 typedef struct {
   size_t count;
   size_t id[batchRows]; // in the job
   const uint8_t *row[batchRows];
-  _Alignas(64) float values[batchRows][groupValues]; // in packed order, before the block's scale
+  _Alignas(64) float values[batchRows][tileValues];
 } RowTile;
 
-// The rows that two tokens use, and their coefficients times the scales of the tile's 16 blocks.
+// The rows that two tokens use.
 typedef struct {
   size_t count;
   const float *values[batchRows];
   int used[batchRows]; // bit t: by token t of the pair
-  _Alignas(64) float scaled[batchRows][pairTokens][groupBlocks];
+  float coefficient[batchRows][pairTokens];
 } TileUse;
 
 INLINE float coefficientOf(const CFlashKernels_Accumulate *job, size_t t, size_t r) {
@@ -30,30 +30,17 @@ INLINE int isUsed(const CFlashKernels_Accumulate *job, size_t r) {
   return 0;
 }
 
-// The values of one row in columns first ..< first + 512: a whole group, if quantized.
-INLINE void loadTileRow(Format format, const uint8_t *row, size_t width, size_t first,
-                        float *values) {
-  if (!isQuantized(format)) {
-    for (size_t i = 0; i < groupValues; i += LANES)
-      vf_store(values + i, loadValues(format, row, first + i, LANES), LANES);
-    return;
-  }
-  const uint8_t *data = row + groupOffset(format, width / blockValues, first / groupValues);
-  for (size_t k = 0; k < pieceCount(format); k++)
-    for (size_t lane = 0; lane < groupBlocks; lane += LANES) {
-      vi piece = vi_load(data + 4 * (k * groupBlocks + lane), LANES);
-      UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
-        vf_store(values + pieceIndex(format, k, m) * groupBlocks + lane,
-                 pieceValue(format, piece, m), LANES);
-    }
+INLINE void loadTileRow(Format format, const uint8_t *row, size_t first, float *values) {
+  for (size_t i = 0; i < tileValues; i += LANES)
+    vf_store(values + i, loadValues(format, row, first + i, LANES), LANES);
 }
 
 // One row of the tile, for the tokens whose bits are set in the constant `used`.
-INLINE void addTileRow(const float *from, const float scaled[pairTokens][groupBlocks], size_t lane,
-                       int used, vf sum[pairTokens][tileVectors]) {
-  vf first = vf_load(&scaled[0][lane], LANES), second = vf_load(&scaled[1][lane], LANES);
+INLINE void addTileRow(const float *from, const float coefficient[pairTokens], int used,
+                       vf sum[pairTokens][tileVectors]) {
+  vf first = vf_set(coefficient[0]), second = vf_set(coefficient[1]);
   UNROLL for (int v = 0; v < tileVectors; v++) {
-    vf w = vf_load(from + v * groupBlocks, LANES);
+    vf w = vf_load(from + v * LANES, LANES);
     if (used & 1)
       sum[0][v] = vf_fma(first, w, sum[0][v]);
     if (used & 2)
@@ -63,43 +50,36 @@ INLINE void addTileRow(const float *from, const float scaled[pairTokens][groupBl
 
 // accumulator: [tokens], where the tile's first column belongs; `tokens` is a constant.
 INLINE void addTile(const TileUse *use, int tokens, float *const accumulator[pairTokens]) {
-  for (size_t lane = 0; lane < groupBlocks; lane += LANES)
-    for (size_t e = 0; e < blockValues; e += tileVectors) {
-      const size_t at = e * groupBlocks + lane;
-      vf sum[pairTokens][tileVectors];
-      UNROLL for (int t = 0; t < tokens; t++)
-        UNROLL for (int v = 0; v < tileVectors; v++)
-          sum[t][v] = vf_load(accumulator[t] + at + v * groupBlocks, LANES);
-      for (size_t r = 0; r < use->count; r++) {
-        const float *from = use->values[r] + at;
-        if (tokens == 2 && use->used[r] == 3)
-          addTileRow(from, use->scaled[r], lane, 3, sum);
-        else if (tokens == 2 && use->used[r] == 2)
-          addTileRow(from, use->scaled[r], lane, 2, sum);
-        else
-          addTileRow(from, use->scaled[r], lane, 1, sum);
-      }
-      UNROLL for (int t = 0; t < tokens; t++)
-        UNROLL for (int v = 0; v < tileVectors; v++)
-          vf_store(accumulator[t] + at + v * groupBlocks, sum[t][v], LANES);
+  for (size_t at = 0; at < tileValues; at += tileVectors * LANES) {
+    vf sum[pairTokens][tileVectors];
+    UNROLL for (int t = 0; t < tokens; t++)
+      UNROLL for (int v = 0; v < tileVectors; v++)
+        sum[t][v] = vf_load(accumulator[t] + at + v * LANES, LANES);
+    for (size_t r = 0; r < use->count; r++) {
+      const float *from = use->values[r] + at;
+      if (tokens == 2 && use->used[r] == 3)
+        addTileRow(from, use->coefficient[r], 3, sum);
+      else if (tokens == 2 && use->used[r] == 2)
+        addTileRow(from, use->coefficient[r], 2, sum);
+      else
+        addTileRow(from, use->coefficient[r], 1, sum);
     }
+    UNROLL for (int t = 0; t < tokens; t++)
+      UNROLL for (int v = 0; v < tileVectors; v++)
+        vf_store(accumulator[t] + at + v * LANES, sum[t][v], LANES);
+  }
 }
 
-INLINE TileUse usesOfTile(Format format, const CFlashKernels_Accumulate *job, const RowTile *tile,
-                          size_t t, int tokens, size_t first) {
+INLINE TileUse usesOfTile(const CFlashKernels_Accumulate *job, const RowTile *tile, size_t t,
+                          int tokens) {
   TileUse use;
   use.count = 0;
   for (size_t r = 0; r < tile->count; r++) {
     int used = 0;
-    for (int i = 0; i < tokens; i++) {
-      const float c = coefficientOf(job, t + (size_t)i, tile->id[r]);
+    for (int i = 0; i < pairTokens; i++) {
+      const float c = i < tokens ? coefficientOf(job, t + (size_t)i, tile->id[r]) : 0;
       used |= (c != 0) << i;
-      for (size_t lane = 0; lane < groupBlocks; lane += LANES) {
-        vf scaled = vf_set(c);
-        if (isQuantized(format))
-          scaled = scaled * vf_load_f16(tile->row[r] + 2 * (first / blockValues + lane), LANES);
-        vf_store(&use.scaled[use.count][i][lane], scaled, LANES);
-      }
+      use.coefficient[use.count][i] = c;
     }
     use.values[use.count] = tile->values[r];
     use.used[use.count] = used;
@@ -109,18 +89,18 @@ INLINE TileUse usesOfTile(Format format, const CFlashKernels_Accumulate *job, co
 }
 
 // Adds the tile's columns first ..< first + 512 to the accumulators of all tokens.
-INLINE void addTileToTokens(Format format, const CFlashKernels_Accumulate *job, const RowTile *tile,
+INLINE void addTileToTokens(const CFlashKernels_Accumulate *job, const RowTile *tile,
                             size_t first) {
   float *const start = job->accumulators + first;
   size_t t = 0;
   for (; t + pairTokens <= job->tokenCount; t += pairTokens) {
-    const TileUse use = usesOfTile(format, job, tile, t, pairTokens, first);
+    const TileUse use = usesOfTile(job, tile, t, pairTokens);
     float *const pair[] = {start + t * job->accumulatorStride,
                            start + (t + 1) * job->accumulatorStride};
     addTile(&use, pairTokens, pair);
   }
   if (t < job->tokenCount) {
-    const TileUse use = usesOfTile(format, job, tile, t, 1, first);
+    const TileUse use = usesOfTile(job, tile, t, 1);
     float *const last[pairTokens] = {start + t * job->accumulatorStride};
     addTile(&use, 1, last);
   }
@@ -139,8 +119,8 @@ INLINE void addRest(Format format, const CFlashKernels_Accumulate *job, const Ro
         batch.coefficient[batch.count++] = c;
       }
     }
-    accumulateBatch(format, &batch, &none, job->width, first, job->endColumn,
-                    job->accumulators + t * job->accumulatorStride);
+    plainBatch(format, &batch, &none, first, job->endColumn,
+               job->accumulators + t * job->accumulatorStride);
   }
 }
 
@@ -154,21 +134,13 @@ INLINE void accumulateTokens(Format format, const CFlashKernels_Accumulate *job)
         tile.row[tile.count++] = job->rows[next];
       }
     size_t first = job->firstColumn;
-    for (; first + groupValues <= job->endColumn; first += groupValues) {
+    for (; first + tileValues <= job->endColumn; first += tileValues) {
       for (size_t r = 0; r < tile.count; r++)
-        loadTileRow(format, tile.row[r], job->width, first, tile.values[r]);
-      addTileToTokens(format, job, &tile, first);
+        loadTileRow(format, tile.row[r], first, tile.values[r]);
+      addTileToTokens(job, &tile, first);
     }
     if (first < job->endColumn)
       addRest(format, job, &tile, first);
   }
 }
 
-INLINE void accumulate(Format format, const CFlashKernels_Accumulate *job) {
-  // For four tokens or fewer the way through the tile costs more than it saves.
-  if (job->tokenCount > 4)
-    accumulateTokens(format, job);
-  else
-    for (size_t t = 0; t < job->tokenCount; t++)
-      accumulateToken(format, job, t);
-}

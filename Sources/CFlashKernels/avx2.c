@@ -77,6 +77,10 @@ INLINE vi vi_whereGreater(vi a, vi b, vi x, vi y) {
   __m256i greater = _mm256_cmpgt_epi32((__m256i)a, (__m256i)b);
   return (vi)_mm256_blendv_epi8((__m256i)y, (__m256i)x, greater);
 }
+INLINE vi vi_max(vi a, vi b) { return (vi)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+INLINE vi vi_select(vi bits, vi a, vi b) {
+  return (vi)_mm256_blendv_epi8((__m256i)b, (__m256i)a, (__m256i)bits);
+}
 INLINE vf vf_round(vf v) {
   return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
@@ -101,6 +105,9 @@ INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16((__m256i)low, (__m256i)x0),
                                    _mm256_maddubs_epi16((__m256i)high, (__m256i)x1));
   return (vi)addPairs(sum, pairs);
+}
+INLINE vi vi_dotNibble(vi sum, vi w, vi x) {
+  return (vi)addPairs(sum, _mm256_maddubs_epi16((__m256i)w, (__m256i)x));
 }
 // 255 * 127 * 2 would saturate 16 bits, 128 * 127 * 2 does not: the weight's sign goes to x.
 INLINE vi vi_startBytes(vi offset) { return (void)offset, vi_set(0); }

@@ -64,6 +64,10 @@ INLINE vi vi_whereGreater(vi a, vi b, vi x, vi y) {
   __mmask16 greater = _mm512_cmpgt_epi32_mask((__m512i)a, (__m512i)b);
   return (vi)_mm512_mask_blend_epi32(greater, (__m512i)y, (__m512i)x);
 }
+INLINE vi vi_max(vi a, vi b) { return (vi)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+INLINE vi vi_select(vi bits, vi a, vi b) {
+  return (vi)_mm512_ternarylogic_epi32((__m512i)bits, (__m512i)a, (__m512i)b, 0xca);
+}
 INLINE vf vf_round(vf v) {
   return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
@@ -89,6 +93,7 @@ INLINE vi dotBytes(vi sum, vi w, vi x) {
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return dotBytes(dotBytes(sum, low, x0), high, x1);
 }
+INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return dotBytes(sum, w, x); }
 INLINE vi vi_startBytes(vi offset) { return offset; }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) { return dotBytes(sum, w, x); }
 // The permutation looks at the low four bits only: no mask, no conversion.

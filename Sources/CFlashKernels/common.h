@@ -29,6 +29,7 @@ typedef struct {
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 enum { blockValues = 32, groupBlocks = 16, groupValues = 512, lineBytes = 64 };
+enum { neuronGroup = CFlashKernels_neuronGroup };
 
 typedef enum { F32, F16, BF16, Q8_0, Q4_0, KeyValueQ8_0 } Format;
 

@@ -64,6 +64,8 @@ INLINE vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 INLINE vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 INLINE vf vf_whereGreater(vf a, vf b, vf x, vf y) { return vbslq_f32(vcgtq_f32(a, b), x, y); }
 INLINE vi vi_whereGreater(vi a, vi b, vi x, vi y) { return vbslq_s32(vcgtq_s32(a, b), x, y); }
+INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
+INLINE vi vi_select(vi bits, vi a, vi b) { return vbslq_s32(vreinterpretq_u32_s32(bits), a, b); }
 INLINE vf vf_round(vf v) { return vrndnq_f32(v); }
 INLINE vf vf_trunc(vf v) { return vrndq_f32(v); }
 INLINE vi vi_round(vf v) { return vcvtnq_s32_f32(v); }
@@ -101,6 +103,7 @@ INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
 }
 #endif
 // Signed times signed: the stored 128 more is taken off the weight, not out of the start.
+INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return dotBytes(sum, bytesOf(w), bytesOf(x)); }
 INLINE vi vi_startBytes(vi offset) { return (void)offset, vi_set(0); }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) {
   return dotBytes(sum, veorq_s8(bytesOf(w), vdupq_n_s8((int8_t)0x80)), bytesOf(x));

@@ -38,6 +38,9 @@ INLINE vf vf_max(vf a, vf b) { return a > b ? a : b; }
 INLINE vf vf_min(vf a, vf b) { return a < b ? a : b; }
 INLINE vf vf_whereGreater(vf a, vf b, vf x, vf y) { return a > b ? x : y; }
 INLINE vi vi_whereGreater(vi a, vi b, vi x, vi y) { return a > b ? x : y; }
+INLINE vi vi_max(vi a, vi b) { return a > b ? a : b; }
+// Whole bytes: a where the bits are set, else b.
+INLINE vi vi_select(vi bits, vi a, vi b) { return (a & bits) | (b & ~bits); }
 // Nearest even, for |v| < 2^22: the sum has no room for a fraction.
 INLINE vf vf_round(vf v) { return (v + 0x1.8p23f) - 0x1.8p23f; }
 INLINE vf vf_trunc(vf v) { return __builtin_truncf(v); }
@@ -54,6 +57,7 @@ INLINE vi byteDot(vi sum, vi a, vi b, int offset) {
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return byteDot(byteDot(sum, low, x0, 0), high, x1, 0);
 }
+INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return byteDot(sum, w, x, 0); }
 INLINE vi vi_startBytes(vi offset) { return (void)offset, 0; }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) { return byteDot(sum, w, x, 128); }
 INLINE vf vf_nibble(vi v, int m) { return (float)((int32_t)((uint32_t)v >> (4 * m) & 15) - 8); }

@@ -6,6 +6,8 @@
 #include "accumulate.h"
 #include "accumulate_tokens.h"
 #include "convert.h"
+#include "fold.h"
+#include "fold_tokens.h"
 #include "encode.h"
 #include "vectors.h"
 #include "attention.h"

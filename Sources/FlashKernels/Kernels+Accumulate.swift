@@ -1,6 +1,6 @@
 internal import CFlashKernels
 
-/// Rows times coefficients (AXPY): the down projection of the neurons that fire.
+/// Rows times coefficients: the down projection of the neurons that fire.
 ///
 /// An accumulator is in the row's *packed order*: the plain order for f32, f16 and bf16; for the
 /// quantized formats, group by group of up to 16 blocks of n lanes, position
@@ -17,16 +17,29 @@ extension Kernels {
   }
 
   /// `accumulators[t][p] += Σ coefficients[t * coefficientStride + r] * row r [p]` for p in
-  /// `columns`, rows in the given order, one multiply-add per element and row. A coefficient equal
-  /// to zero is skipped: its row is not looked at, so what it holds (even NaN) changes nothing.
+  /// `columns`, in ascending order of neurons. A coefficient equal to zero is skipped: what its row
+  /// holds (even NaN) changes nothing.
+  ///
+  /// f32, f16 and bf16 rows: one multiply-add per element and row (AXPY).
+  ///
+  /// q8_0 and q4_0 rows: one multiply-add per element and group of `neuronsPerGroup` neurons, of an
+  /// exact sum of integers. Neuron i of a group has coefficient a_i and, in a block of columns, the
+  /// scale d_i; A is the largest |a_i| and D the largest |d_i| of the neurons with a_i other than
+  /// zero. In f32, q_i = a_i * (127 / A) * (d_i * (1 / D)), rounded to nearest even, and the element
+  /// gains (Σ q_i * integer weight i) * ((A / 127) * D). Groups are cut by the neuron's place in its
+  /// layer, so that silent neurons, listed or not, change no bit.
   ///
   /// - Parameters:
   ///   - columns: positions in packed order, cut at multiples of `columnGranularity`.
+  ///   - firstNeuron: row r is neuron `firstNeuron + neurons[r]` of its layer; + r where `neurons`
+  ///     is nil. Calls must not cut a group of `format.neuronsPerGroup`.
+  ///   - neurons: [rowCount], ascending.
   ///   - coefficients: [tokenCount, coefficientStride], rowCount of each used.
   ///   - accumulators: [tokenCount, accumulatorStride], in packed order, whole width each.
   package func accumulate(
     _ format: RowFormat, width: Int, columns: Range<Int>,
-    scatteredRows: UnsafePointer<UnsafeRawPointer>, rowCount: Int,
+    scatteredRows: UnsafePointer<UnsafeRawPointer>, rowCount: Int, firstNeuron: Int = 0,
+    neurons: UnsafePointer<Int32>? = nil,
     coefficients: UnsafePointer<Float>, coefficientStride: Int, tokenCount: Int,
     accumulators: UnsafeMutablePointer<Float>, accumulatorStride: Int
   ) {
@@ -40,9 +53,9 @@ extension Kernels {
     unsafe scatteredRows.withMemoryRebound(to: UnsafeRawPointer?.self, capacity: rowCount) {
       var job = unsafe CFlashKernels_Accumulate(
         width: width, firstColumn: columns.lowerBound, endColumn: columns.upperBound,
-        rows: $0, rowCount: rowCount, coefficients: coefficients,
-        coefficientStride: coefficientStride, tokenCount: tokenCount, accumulators: accumulators,
-        accumulatorStride: accumulatorStride)
+        rows: $0, rowCount: rowCount, firstNeuron: firstNeuron, neurons: neurons,
+        coefficients: coefficients, coefficientStride: coefficientStride, tokenCount: tokenCount,
+        accumulators: accumulators, accumulatorStride: accumulatorStride)
       unsafe rows(format).accumulate(&job)
     }
   }

@@ -1,3 +1,5 @@
+internal import CFlashKernels
+
 /// How one row of weights is stored, on flash and in DRAM alike.
 ///
 /// The meaning of a block is GGML's (32 values and an f16 scale for the quantized formats;
@@ -21,6 +23,15 @@ package enum RowFormat: String, Codable, CaseIterable, Sendable {
     case .f16, .bf16: 2
     case .q8_0: 34
     case .q4_0: 18
+    }
+  }
+
+  /// Neurons of a layer whose down rows `Kernels.accumulate` adds as one: groups begin at multiples
+  /// of it, and a group must not be cut between two calls.
+  package var neuronsPerGroup: Int {
+    switch self {
+    case .f32, .f16, .bf16: 1
+    case .q8_0, .q4_0: CFlashKernels_neuronGroup
     }
   }
 

@@ -3,7 +3,8 @@
 ///
 /// A view of scratch memory; it lives until the next layer.
 @safe struct ActiveSet {
-  private let neurons: UnsafePointer<Int32>?
+  /// nil where all are active.
+  let neurons: UnsafePointer<Int32>?
   let count: Int
 
   /// Every neuron of a run of `count`.

@@ -134,16 +134,23 @@ extension SparseFeedForward {
     }
   }
 
-  /// Adds the down columns at `scratch.downAddresses`, weighted by the outputs of `range`, one
-  /// neuron after another; threads take columns, so every sum is one chain in neuron order.
-  func addDown(_ bundles: BundleLayout, _ range: Range<Int>, tokenCount: Int) {
+  /// Adds the down columns at `scratch.downAddresses`, weighted by the outputs of the places
+  /// `range`, in neuron order; threads take columns, so every sum is one chain.
+  ///
+  /// - Parameter first: the layer's neuron that `active` counts from.
+  /// - Precondition: the places are whole groups of neurons (`RowFormat.neuronsPerGroup`).
+  func addDown(
+    _ bundles: BundleLayout, _ active: ActiveSet, first: Int, _ range: Range<Int>, tokenCount: Int
+  ) {
     let scratch = core.scratch
     let format = bundles.parts[bundles.part(.down)].format
     let granularity = core.kernels.columnGranularity(format, width: bundles.width)
     core.split(bundles.width, granularity: granularity) { columns in
       unsafe core.kernels.accumulate(
         format, width: bundles.width, columns: columns, scatteredRows: scratch.downAddresses,
-        rowCount: range.count, coefficients: scratch.deciding + range.lowerBound,
+        rowCount: range.count, firstNeuron: first + (active.isAll ? range.lowerBound : 0),
+        neurons: active.neurons.map { unsafe $0 + range.lowerBound },
+        coefficients: scratch.deciding + range.lowerBound,
         coefficientStride: scratch.shape.feedForwardWidth, tokenCount: tokenCount,
         accumulators: scratch.accumulators, accumulatorStride: bundles.width)
     }

@@ -68,10 +68,24 @@ extension SparseFeedForward {
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: activeCount)
     meter?.record(active, first: 0, layer: layer)
     while !progress.places.isEmpty {
+      progress.places = wholeGroups(progress.places, active, bundles)
       try finish(progress, weights, active, tokenCount: tokenCount)
       progress = Progress(places: progress.places.upperBound..<progress.places.upperBound)
       try extend(&progress, by: active, bundles, layer: layer)
     }
+  }
+
+  /// Places of a load without the group of neurons that it has in part: the next load finds those
+  /// again. A load has room for more than a group.
+  private func wholeGroups(
+    _ places: Range<Int>, _ active: ActiveSet, _ bundles: BundleLayout
+  ) -> Range<Int> {
+    guard places.upperBound < active.count else { return places }
+    let group = bundles.parts[bundles.part(.down)].format.neuronsPerGroup
+    let next = active[places.upperBound] / group * group
+    let end = active.firstPlace(atLeast: next, from: places.lowerBound)
+    precondition(end > places.lowerBound, "a load has room for a group of neurons")
+    return places.lowerBound..<end
   }
 
   /// Multiplies the resident deciding rows of some neurons into the same places of `deciding[t]`.
@@ -178,6 +192,6 @@ extension SparseFeedForward {
     unsafe activate(
       weights, active, first: 0, progress.places, columns: core.scratch.upColumns,
       tokenCount: tokenCount)
-    addDown(weights.bundles, progress.places, tokenCount: tokenCount)
+    addDown(weights.bundles, active, first: 0, progress.places, tokenCount: tokenCount)
   }
 }

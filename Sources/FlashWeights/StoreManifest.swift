@@ -96,6 +96,15 @@ package struct BundleLayout: Codable, Equatable, Sendable {
     (neuronCount + neuronsPerStride - 1) / neuronsPerStride
   }
 
+  /// Strides after which a stride and a group of neurons whose down rows are added as one end
+  /// together: those between two multiples of it are computed together.
+  package var stridesPerGroup: Int {
+    let group = parts.first { $0.role == .down }?.format.neuronsPerGroup ?? 1
+    var (divisor, rest) = (group, neuronsPerStride)
+    while rest != 0 { (divisor, rest) = (rest, divisor % rest) }
+    return group / divisor
+  }
+
   /// Bytes of one neuron's parts before the last.
   package var frontBytesPerNeuron: Int {
     parts.dropLast().reduce(0) { $0 + $1.format.byteCount(width: width) }

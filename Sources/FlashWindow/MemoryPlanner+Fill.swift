@@ -92,7 +92,7 @@ extension MemoryPlanner {
     manifest.tensors[index].role == .outputHead ? 0 : 1
   }
 
-  /// The same fraction of every layer, so that arithmetic and reads alternate in each.
+  /// The same fraction of every layer, in whole groups, so that arithmetic and reads alternate in each.
   private func residentStrides(spare: Int) -> [Int] {
     let all = bundleByteCount
     guard all > 0 else { return manifest.bundles.map { _ in 0 } }
@@ -100,7 +100,8 @@ extension MemoryPlanner {
     return manifest.bundles.map { bundle in
       // A page is kept back for rounding the layer up.
       let bytes = max(0, Int(fraction * Double(Self.pageRounded(bundle.extent.byteCount))) - 4096)
-      return min(bundle.strideCount, bytes / bundle.stride)
+      let group = bundle.stridesPerGroup
+      return min(bundle.strideCount, bytes / (bundle.stride * group) * group)
     }
   }
 

@@ -58,7 +58,8 @@ extension MemoryPlanner {
   var ring: StreamRingShape {
     let weights = byteCount { _ in true } + bundleByteCount
     let wanted = min(4 << 20, max(256 << 10, weights / 64))
-    let rows = manifest.tensors.map(\.rowByteCount) + manifest.bundles.map(\.stride)
+    let groups = manifest.bundles.map { $0.stride * $0.stridesPerGroup }
+    let rows = manifest.tensors.map(\.rowByteCount) + groups
     let needed = (rows.max() ?? 0) + 2 * unit
     return StreamRingShape(
       bufferCount: 4, bufferByteCount: Self.pageRounded(max(wanted, needed)))

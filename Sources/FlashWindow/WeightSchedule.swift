@@ -88,15 +88,16 @@ struct WeightSchedule {
     }
     bundles[layer] += streamed(
       rows: resident..<layout.strideCount, rowByteCount: layout.stride,
-      start: layout.extent.offset, file: FileIndex.bundles)
+      start: layout.extent.offset, file: FileIndex.bundles, granularity: layout.stridesPerGroup)
   }
 
-  /// Cuts rows into segments that fit a buffer with their widening.
+  /// Cuts rows at multiples of `granularity` into segments that fit a buffer with their widening.
   private mutating func streamed(
-    rows: Range<Int>, rowByteCount: Int, start: Int, file: Int
+    rows: Range<Int>, rowByteCount: Int, start: Int, file: Int, granularity: Int = 1
   ) -> [WeightPiece] {
     let unit = units[file]
-    let rowsPerPiece = max(1, (capacity - 2 * unit) / rowByteCount)
+    let granules = max(1, (capacity - 2 * unit) / (rowByteCount * granularity))
+    let rowsPerPiece = granules * granularity
     var pieces: [WeightPiece] = []
     var first = rows.lowerBound
     while first < rows.upperBound {

@@ -45,31 +45,38 @@ struct BatchInvarianceTests {
   }
 
   @Test(arguments: RowFormat.allCases, InstructionSet.supported)
-  func accumulationIsTheSameRowByRowTokenByTokenAndColumnByColumn(
+  func accumulationIsTheSameGroupByGroupTokenByTokenAndColumnByColumn(
     format: RowFormat, isa: InstructionSet
   ) {
     let kernels = Kernels(isa)
     var generator = SeededGenerator(seed: 5)
     for width in Self.widths(format) {
-      let rows = Self.rows(format, width: width, 21, &generator)
-      let order = Array(0..<21)
+      let rows = Self.rows(format, width: width, 45, &generator)
+      let order = Array(0..<45)
+      // Half of the places of the layer, over four groups, the first and last in part.
+      let neurons = order.map { Int32(2 * $0 + $0 % 2) }
+      let groups = Dictionary(grouping: order) { (20 + Int(neurons[$0])) / format.neuronsPerGroup }
       let granularity = kernels.columnGranularity(format, width: width)
       for tokens in 1...9 {
         let coefficients = (0..<tokens).map { _ in
-          generator.floats(21).map { abs($0) < 0.3 ? 0 : $0 }
+          generator.floats(45).map { abs($0) < 0.3 ? 0 : $0 }
         }
         let start = generator.floats(tokens * width)
         var together = start
         kernels.accumulate(
-          rows, order: order, columns: 0..<width, coefficients: coefficients, to: &together)
+          rows, order: order, columns: 0..<width, coefficients: coefficients, firstNeuron: 20,
+          neurons: neurons, to: &together)
         var apart = start
         for cut in stride(from: 0, to: width, by: granularity) {
           let columns = cut..<min(cut + granularity, width)
           for t in 0..<tokens {
             var one = Array(apart[t * width..<(t + 1) * width])
-            for r in order {
+            for (_, group) in groups.sorted(by: { $0.key < $1.key }) {
+              let used = group.filter { coefficients[t][$0] != 0 }
               kernels.accumulate(
-                rows, order: [r], columns: columns, coefficients: [[coefficients[t][r]]], to: &one)
+                rows, order: used, columns: columns,
+                coefficients: [used.map { coefficients[t][$0] }],
+                neurons: used.map { neurons[$0] + 20 }, to: &one)
             }
             apart.replaceSubrange(t * width..<(t + 1) * width, with: one)
           }

@@ -87,16 +87,19 @@ extension Kernels {
     return (0..<tokenCount).map { Array(output[$0 * order.count..<($0 + 1) * order.count]) }
   }
 
-  /// Adds to `accumulators` [token, width] in packed order; `coefficients` [token][place in order].
+  /// Adds to `accumulators` [token, width] in packed order; `coefficients` [token][place in order];
+  /// `neurons`, or 0 and those after it, by place.
   func accumulate(
     _ rows: RowBuffer, order: [Int], columns: Range<Int>, coefficients: [[Float]],
-    to accumulators: inout [Float]
+    firstNeuron: Int = 0, neurons: [Int32]? = nil, to accumulators: inout [Float]
   ) {
     let tokenCount = coefficients.count
+    let neurons = neurons ?? order.indices.map { Int32($0) }
     unsafe rows.withRowPointers(order) { pointers in
       unsafe accumulate(
         rows.format, width: rows.width, columns: columns, scatteredRows: pointers,
-        rowCount: order.count, coefficients: coefficients.flatMap { $0 } + [0],
+        rowCount: order.count, firstNeuron: firstNeuron, neurons: neurons + [0],
+        coefficients: coefficients.flatMap { $0 } + [0],
         coefficientStride: order.count, tokenCount: tokenCount, accumulators: &accumulators,
         accumulatorStride: rows.width)
     }

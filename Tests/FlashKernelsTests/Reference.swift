@@ -78,6 +78,34 @@ enum Reference {
     return group * 512 + i % 32 * lanes + i / 32 % 16
   }
 
+  /// What `accumulate` documents that the rows of a group of neurons add for one token, in plain
+  /// order: the roundings in f32, the sums in double precision. `scales` by row and block.
+  static func group(
+    _ format: RowFormat, width: Int, rows: [ArraySlice<UInt8>], coefficients: [Float]
+  ) -> [Double] {
+    var result = [Double](repeating: 0, count: width)
+    let used = rows.indices.filter { coefficients[$0] != 0 }
+    let values = rows.map { Self.values(format, width: width, row: $0) }
+    if format.valuesPerBlock == 1 {
+      for i in 0..<width {
+        result[i] = used.reduce(0) { $0 + Double(coefficients[$1]) * values[$1][i] }
+      }
+      return result
+    }
+    let largest = used.map { abs(coefficients[$0]) }.max() ?? 0
+    for block in 0..<width / 32 {
+      let scales = rows.map { Float(half(word($0, 2 * block))) }
+      let most = used.map { abs(scales[$0]) }.max() ?? 0
+      for r in used {
+        let ratio: Float = scales[r] * (1 / most)
+        let q = (coefficients[r] * (127 / largest) * ratio).rounded(.toNearestOrEven)
+        let unit = Double(q) * Double(largest / 127 * most) / Double(scales[r])
+        for i in block * 32..<block * 32 + 32 { result[i] += unit * values[r][i] }
+      }
+    }
+    return result
+  }
+
   /// The activation as `prepareActivation` documents its rounding, in plain order.
   static func activation(_ format: RowFormat, _ x: [Float]) -> [Double] {
     if format.valuesPerBlock == 1 { return x.map(Double.init) }

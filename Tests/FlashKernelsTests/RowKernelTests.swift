@@ -43,21 +43,28 @@ struct RowKernelTests {
         format, width: width,
         rows: (0..<11).map { _ in randomRow(format, width: width, using: &generator) },
         offset: width / format.valuesPerBlock % 3, gap: 1)
-      let coefficients = generator.floats(11)
+      var coefficients = generator.floats(11)
+      coefficients[width % 11] = 0
       let start = generator.floats(width)
       var accumulator = start
       kernels.accumulate(
         rows, order: Array(0..<11), columns: 0..<width, coefficients: [coefficients],
-        to: &accumulator)
+        firstNeuron: 20, neurons: (0..<11).map { 2 * $0 }, to: &accumulator)
+      // Neurons 20 ... 40, of two groups.
+      let groups = [0..<6, 6..<11].map { range in
+        Reference.group(
+          format, width: width, rows: range.map { rows.row($0) },
+          coefficients: Array(coefficients[range]))
+      }
       let values = (0..<11).map { Reference.values(format, width: width, row: rows.row($0)) }
       let unpackedStart = kernels.unpacked(format, start)
       let computed = kernels.unpacked(format, accumulator)
       for i in 0..<width {
         #expect(start[Reference.packedPosition(format, width: width, i)] == unpackedStart[i])
-        let terms =
-          [Double(unpackedStart[i])] + (0..<11).map { Double(coefficients[$0]) * values[$0][i] }
-        let tolerance = 2e-6 * terms.map(abs).reduce(0, +)
-        #expect(abs(Double(computed[i]) - terms.reduce(0, +)) <= tolerance, "width \(width)")
+        let terms = (0..<11).map { abs(Double(coefficients[$0]) * values[$0][i]) }
+        let tolerance = 2e-6 * terms.reduce(abs(Double(unpackedStart[i])), +)
+        let expected = groups.reduce(Double(unpackedStart[i])) { $0 + $1[i] }
+        #expect(abs(Double(computed[i]) - expected) <= tolerance, "width \(width)")
       }
     }
   }

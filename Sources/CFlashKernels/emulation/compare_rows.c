@@ -117,7 +117,7 @@ static void compareCodec(const Tables *tables, const Format *format) {
   }
 }
 
-enum { mostRows = 37, mostTokens = 41, accumulatedRows = 21, accumulatedTokens = 9 };
+enum { mostRows = 37, mostTokens = 41, accumulatedRows = 45, accumulatedTokens = 9 };
 
 typedef struct {
   const Format *format;
@@ -231,6 +231,17 @@ typedef struct {
   float coefficients[accumulatedTokens][accumulatedRows];
 } AccumulateCase;
 
+static int32_t everySecond[accumulatedRows];
+
+// Where the group of row r's neuron ends.
+static size_t endOfGroup(const Format *format, size_t r) {
+  size_t end = r + 1;
+  while (format->blockValues > 1 && end < accumulatedRows &&
+         (20 + 2 * end) / CFlashKernels_neuronGroup == (20 + 2 * r) / CFlashKernels_neuronGroup)
+    end++;
+  return end;
+}
+
 static void runAccumulate(const CFlashKernels_Rows *functions, const AccumulateCase *test,
                           size_t first, size_t end, size_t row, size_t rows, size_t token,
                           size_t tokens, float *accumulators) {
@@ -240,6 +251,8 @@ static void runAccumulate(const CFlashKernels_Rows *functions, const AccumulateC
       .endColumn = end,
       .rows = test->rows + row,
       .rowCount = rows,
+      .firstNeuron = 20 + 2 * row, // every second one, over four groups
+      .neurons = everySecond,
       .coefficients = &test->coefficients[token][row],
       .coefficientStride = accumulatedRows,
       .tokenCount = tokens,
@@ -249,7 +262,7 @@ static void runAccumulate(const CFlashKernels_Rows *functions, const AccumulateC
   functions->accumulate(&job);
 }
 
-// All at once, and row by row, token by token and column by column.
+// All at once, and group by group, token by token and column by column.
 static void compareAccumulateCuts(const CFlashKernels_Rows *checked, const Format *format,
                                   const AccumulateCase *test, const float *start, float *together) {
   const size_t width = test->width, step = format->blockValues == 1 ? 64 : 512;
@@ -261,9 +274,9 @@ static void compareAccumulateCuts(const CFlashKernels_Rows *checked, const Forma
       runAccumulate(checked, test, 0, width, 0, accumulatedRows, 0, tokens, together);
     for (size_t t = 0; t < tokens; t++)
       for (size_t first = 0; first < width; first += step)
-        for (size_t r = 0; r < accumulatedRows; r++)
-          runAccumulate(checked, test, first, first + step < width ? first + step : width, r, 1, t,
-                        1, apart);
+        for (size_t r = 0; r < accumulatedRows; r = endOfGroup(format, r))
+          runAccumulate(checked, test, first, first + step < width ? first + step : width, r,
+                        endOfGroup(format, r) - r, t, 1, apart);
     describe("width %zu, %zu tokens, cut", width, tokens);
     expectSame(together, apart, width * accumulatedTokens);
   }
@@ -274,6 +287,8 @@ static void compareAccumulate(const Tables *tables, const Format *format) {
   const CFlashKernels_Rows *reference = rowsOf(tables->reference, format);
   size_t width;
   beginPart("accumulate", format->name, 2e-6);
+  for (int32_t r = 0; r < accumulatedRows; r++)
+    everySecond[r] = 2 * r;
   for (size_t w = 0; (width = widthAt(format, w)) != SIZE_MAX; w++) {
     AccumulateCase test = {.width = width};
     const size_t size = width * accumulatedTokens, stride = rowBytes(format, width) + 1;

@@ -2,8 +2,9 @@
 //
 // Everything is batch-invariant: an output element is one fixed chain of operations for a given
 // instruction set, whatever the number of rows or tokens in the call, the row's place, or how the
-// work is cut. Functions keep no state, allocate nothing and may run on any thread. Rows,
-// activations and key-value entries may start at any address; f32 arrays are aligned as floats.
+// work is cut (groups of neurons, see accumulate, must not be). Functions keep no state, allocate
+// nothing and may run on any thread. Rows, activations and key-value entries may start at any
+// address; f32 arrays are aligned as floats.
 #ifndef CFLASHKERNELS_H
 #define CFLASHKERNELS_H
 
@@ -32,14 +33,19 @@ typedef struct {
   size_t outputStride;          // floats
 } CFlashKernels_Dot;
 
+// Neurons of a layer whose quantized down rows are summed in integers; see fold.h.
+enum { CFlashKernels_neuronGroup = 32 };
+
 // accumulators[t][p] += sum over r ascending of coefficients[t * coefficientStride + r] * row r [p]
 // for p in firstColumn ..< endColumn, positions in the row's packed order. A coefficient equal to
-// zero is skipped.
+// zero is skipped. Rows of the quantized formats are added in groups of neurons.
 typedef struct {
   size_t width;
   size_t firstColumn, endColumn;
   const void *const *rows;
   size_t rowCount;
+  size_t firstNeuron;     // row r is neuron firstNeuron + neurons[r], ascending ...
+  const int32_t *neurons; // ... or, where null, firstNeuron + r
   const float *coefficients;
   size_t coefficientStride; // floats
   size_t tokenCount;

@@ -1,0 +1,255 @@
+// Down rows of the quantized formats, added in groups of 32 consecutive neurons of the layer.
+//
+// A neuron's output is folded into its row's block scales: for one token and one block of columns,
+// neuron i of a group counts a_i * d_i (output times scale). With A the largest |a_i| and D the
+// largest |d_i| of the group's neurons that this token uses,
+//
+//   q_i = round(a_i * (127 / A) * (d_i * (1 / D))), to nearest even, -127 ... 127
+//   sum of a column += (sum over the group of q_i * weight_i) * ((A / 127) * D)
+//
+// The sum of integers is exact, in whatever order; one multiply-add a group and element rounds. An
+// activation is as exact as in GGML, whose q8_0 has one scale for 32 values too. Groups are those
+// of the neuron's index in its layer, whatever else is in the call: a neuron that is silent changes
+// neither A, D nor q.
+
+enum { quadRows = 4, foldQuads = neuronGroup / quadRows };
+
+typedef struct {
+  int rows; // 1 ... 4; the others repeat the last one, times zero
+  const uint8_t *row[quadRows];
+  float output[quadRows]; // times 127 / A
+} Quad;
+
+// What one token uses of one group.
+typedef struct {
+  size_t firstQuad, endQuad;
+  float unit; // A / 127
+} Fold;
+
+// As many groups as have 32 rows or less together, so that few accumulators are loaded often.
+typedef struct {
+  size_t folds, quads;
+  Fold fold[foldQuads];
+  Quad quad[foldQuads];
+} FoldBatch;
+
+INLINE size_t groupOfRow(const CFlashKernels_Accumulate *job, size_t r) {
+  return (job->firstNeuron + (job->neurons ? (size_t)job->neurons[r] : r)) / neuronGroup;
+}
+
+INLINE float magnitude(float x) { return floatFromBits(bitsFromFloat(x) & 0x7fffffff); }
+
+// Compared as integers: a NaN is larger than every number.
+INLINE float largerMagnitude(float largest, float x) {
+  return (bitsFromFloat(x) & 0x7fffffff) > bitsFromFloat(largest) ? magnitude(x) : largest;
+}
+
+// 0 where the output or the group's largest is no number; the unit says so then.
+INLINE float scaledOutput(float output, float inverse) {
+  const float scaled = output * inverse;
+  return magnitude(scaled) < 128 ? scaled : 0;
+}
+
+// Rows with an output other than zero from *next on, of one group; false if there are none, or more
+// than fit into the batch.
+INLINE int appendFold(const CFlashKernels_Accumulate *job, const float *outputs, size_t *next,
+                      FoldBatch *batch) {
+  const size_t first = batch->quads;
+  size_t r = *next, group = 0, count = 0, quads = first;
+  float largest = 0;
+  for (; r < job->rowCount; r++) {
+    if (outputs[r] == 0)
+      continue;
+    if (count == 0)
+      group = groupOfRow(job, r);
+    else if (groupOfRow(job, r) != group)
+      break;
+    if (count % quadRows == 0 && quads++ == foldQuads)
+      return 0;
+    Quad *quad = &batch->quad[quads - 1];
+    const size_t place = count++ % quadRows;
+    quad->rows = (int)place + 1;
+    for (size_t i = place; i < quadRows; i++) {
+      quad->row[i] = (const uint8_t *)job->rows[r];
+      quad->output[i] = i == place ? outputs[r] : 0;
+    }
+    largest = largerMagnitude(largest, outputs[r]);
+  }
+  *next = r;
+  if (count == 0)
+    return 0;
+  for (size_t q = first; q < quads; q++)
+    for (size_t i = 0; i < quadRows; i++)
+      batch->quad[q].output[i] = scaledOutput(batch->quad[q].output[i], 127 / largest);
+  batch->fold[batch->folds++] =
+      (Fold){.firstQuad = first, .endQuad = quads, .unit = largest / 127};
+  batch->quads = quads;
+  return 1;
+}
+
+INLINE void nextFolds(const CFlashKernels_Accumulate *job, const float *outputs, size_t *next,
+                      FoldBatch *batch) {
+  batch->folds = batch->quads = 0;
+  while (batch->quads < foldQuads && appendFold(job, outputs, next, batch))
+    ;
+}
+
+// Modulo 2^32: what is rounded from a scale that is no number, or infinite, may be any.
+INLINE vi vi_add(vi a, vi b) { return (vi)((vu)a + (vu)b); }
+INLINE vi vi_subtract(vi a, vi b) { return (vi)((vu)a - (vu)b); }
+
+INLINE vi vi_rotate(vi v, int bits) {
+  return bits == 0 ? v : vi_shiftLeft(v, bits) | vi_shiftRight(v, 32 - bits);
+}
+
+INLINE vf inverseOfLargest(vf largest) {
+  return vf_whereGreater(largest, vf_set(0), vf_set(1) / largest, vf_set(0));
+}
+
+INLINE vi foldStart(Format format, vi sum) {
+  vi start = vi_subtract(vi_set(0), vi_shiftLeft(sum, format == Q8_0 ? 7 : 3));
+  return format == Q8_0 ? vi_startBytes(start) : start;
+}
+
+INLINE vi dotUnsigned(Format format, vi sum, vi w, vi x) {
+  return format == Q8_0 ? vi_dotBytes(sum, w, x) : vi_dotNibble(sum, w, x);
+}
+
+// Bytes 0 ... 3 of four rows' pieces become column vectors: in column[c], byte (c + i) % 4 of each
+// lane is byte c of row i. Of two rows the other bytes are undefined.
+INLINE void gatherColumns(const uint8_t *const row[quadRows], int rows, size_t at, size_t n,
+                          vi column[4]) {
+  const vi even = vi_set(0x00ff00ff);
+  vi a = vi_load(row[0] + at, n), b = vi_rotate(vi_load(row[1] + at, n), 8);
+  vi ab02 = vi_select(even, a, b), ab13 = vi_select(even, b, a);
+  if (rows == 2) {
+    column[0] = column[2] = ab02;
+    column[1] = column[3] = ab13;
+    return;
+  }
+  const vi low = vi_set(0x0000ffff), middle = vi_set(0x00ffff00);
+  vi c = vi_rotate(vi_load(row[2] + at, n), 16), d = vi_rotate(vi_load(row[3] + at, n), 24);
+  vi cd02 = vi_select(even, c, d), cd13 = vi_select(even, d, c);
+  column[0] = vi_select(low, ab02, cd02);
+  column[1] = vi_select(middle, ab13, cd13);
+  column[2] = vi_select(low, cd02, ab02);
+  column[3] = vi_select(middle, cd13, ab13);
+}
+
+// Adds one quad to the sums of value 4 k + c (sum[c]) and 16 + 4 k + c (sum[4 + c]) of the blocks.
+INLINE void addQuad(Format format, const Quad *quad, int rows, size_t at, size_t piece, size_t n,
+                    const int32_t x[4][groupBlocks], vi sum[8]) {
+  vi low[4], high[4];
+  gatherColumns(quad->row, rows, at, n, low);
+  if (format == Q8_0)
+    gatherColumns(quad->row, rows, at + 4 * piece, n, high);
+  else
+    UNROLL for (int c = 0; c < 4; c++) {
+      high[c] = vi_shiftRight(low[c], 4) & vi_set(0x0f0f0f0f);
+      low[c] &= vi_set(0x0f0f0f0f);
+    }
+  UNROLL for (int c = 0; c < 4; c++) {
+    vi coefficients = vi_load(x[c], LANES);
+    sum[c] = dotUnsigned(format, sum[c], low[c], coefficients);
+    sum[4 + c] = dotUnsigned(format, sum[4 + c], high[c], coefficients);
+  }
+}
+
+// A batch's coefficients for LANES blocks.
+typedef struct {
+  _Alignas(64) int32_t x[foldQuads][4][groupBlocks]; // rotated for each of the columns
+  _Alignas(64) int32_t start[foldQuads][groupBlocks];
+  _Alignas(64) float scale[foldQuads][groupBlocks];
+} Folded;
+
+INLINE void foldScales(Format format, const FoldBatch *batch, size_t f, size_t block, size_t n,
+                       Folded *to) {
+  const Fold *fold = &batch->fold[f];
+  vi largest = vi_set(0), sum = vi_set(0);
+  for (size_t q = fold->firstQuad; q < fold->endQuad; q++)
+    UNROLL for (int i = 0; i < quadRows; i++)
+      largest = vi_max(largest, vi_bits(vf_abs(vf_load_f16(batch->quad[q].row[i] + 2 * block, n))));
+  vf inverse = inverseOfLargest(vf_bits(largest));
+  for (size_t q = fold->firstQuad; q < fold->endQuad; q++) {
+    vi rounded[quadRows];
+    UNROLL for (int i = 0; i < quadRows; i++) {
+      vf scale = vf_load_f16(batch->quad[q].row[i] + 2 * block, n);
+      rounded[i] = vi_round(vf_set(batch->quad[q].output[i]) * (scale * inverse));
+      sum = vi_add(sum, rounded[i]);
+      rounded[i] &= vi_set(0xff);
+    }
+    vi x = packBytes(rounded[0], rounded[1], rounded[2], rounded[3]);
+    UNROLL for (int c = 0; c < 4; c++) vi_store(to->x[q][c], vi_rotate(x, 8 * c), LANES);
+  }
+  vi_store(to->start[f], foldStart(format, sum), LANES);
+  vf_store(to->scale[f], vf_set(fold->unit) * vf_bits(largest), LANES);
+}
+
+// Spread over the arithmetic: the CPU has few places for what is on its way.
+INLINE void prefetchQuad(const FoldBatch *ahead, size_t q, size_t at) {
+  if (q < ahead->quads)
+    UNROLL for (int i = 0; i < quadRows; i++) prefetch(ahead->quad[q].row[i] + at);
+}
+
+// Lanes lane ..< lane + n of one group of blocks.
+INLINE void foldLanes(Format format, const FoldBatch *batch, const FoldBatch *ahead, size_t blocks,
+                      size_t group, size_t lanes, size_t lane, size_t n, float *accumulator) {
+  float *const to = accumulator + group * groupValues + lane;
+  Folded folded;
+  for (size_t f = 0; f < batch->folds; f++)
+    foldScales(format, batch, f, group * groupBlocks + lane, n, &folded);
+  for (size_t q = 0; q < foldQuads; q++)
+    prefetchQuad(ahead, q, 2 * group * groupBlocks);
+  for (size_t k = 0; k < 4; k++) {
+    const size_t at = groupOffset(format, blocks, group) + 4 * (k * lanes + lane);
+    vf total[8];
+    UNROLL for (size_t m = 0; m < 8; m++)
+      total[m] = vf_load(to + (4 * k + m % 4 + m / 4 * 16) * lanes, n);
+    for (size_t f = 0; f < batch->folds; f++) {
+      vi sum[8];
+      UNROLL for (int m = 0; m < 8; m++) sum[m] = vi_load(folded.start[f], LANES);
+      for (size_t q = batch->fold[f].firstQuad; q < batch->fold[f].endQuad; q++) {
+        prefetchQuad(ahead, q, at);
+        if (format == Q8_0)
+          prefetchQuad(ahead, q, at + 16 * lanes);
+        if (batch->quad[q].rows <= 2)
+          addQuad(format, &batch->quad[q], 2, at, 4 * lanes, n, folded.x[q], sum);
+        else
+          addQuad(format, &batch->quad[q], 4, at, 4 * lanes, n, folded.x[q], sum);
+      }
+      vf scale = vf_load(folded.scale[f], LANES);
+      UNROLL for (int m = 0; m < 8; m++) total[m] = vf_fma(vf_from_vi(sum[m]), scale, total[m]);
+    }
+    UNROLL for (size_t m = 0; m < 8; m++)
+      vf_store(to + (4 * k + m % 4 + m / 4 * 16) * lanes, total[m], n);
+  }
+}
+
+INLINE void foldBatch(Format format, const FoldBatch *batch, const FoldBatch *ahead, size_t width,
+                      size_t first, size_t end, float *accumulator) {
+  const size_t blocks = width / blockValues;
+  for (size_t group = first / groupValues; group * groupValues < end; group++) {
+    const size_t lanes = lanesOfGroup(blocks, group);
+    if (lanes == groupBlocks)
+      for (size_t lane = 0; lane < groupBlocks; lane += LANES)
+        foldLanes(format, batch, ahead, blocks, group, groupBlocks, lane, LANES, accumulator);
+    else
+      for (size_t lane = 0; lane < lanes; lane += LANES)
+        foldLanes(format, batch, ahead, blocks, group, lanes, lane, smaller(LANES, lanes - lane),
+                  accumulator);
+  }
+}
+
+// One token, in columns first ..< end: rows straight from memory.
+INLINE void foldToken(Format format, const CFlashKernels_Accumulate *job, size_t t, size_t first,
+                      size_t end) {
+  const float *outputs = job->coefficients + t * job->coefficientStride;
+  FoldBatch batches[2];
+  size_t next = 0;
+  nextFolds(job, outputs, &next, &batches[0]);
+  for (int i = 0; batches[i].folds > 0; i = 1 - i) {
+    nextFolds(job, outputs, &next, &batches[1 - i]);
+    foldBatch(format, &batches[i], &batches[1 - i], job->width, first, end,
+              job->accumulators + t * job->accumulatorStride);
+  }
+}
