@@ -99,7 +99,7 @@ package struct ReadPlan: Sendable {
     extend(wanted, limits: limits)
   }
 
-  /// Adds extents behind those planned already, whose reads stay as they are: they may be in flight.
+  /// Adds extents behind those planned already, whose reads stay as they are: in flight, maybe.
   ///
   /// - Parameter wanted: as for `cover`, and behind everything that is planned.
   package mutating func extend(_ wanted: Span<FileExtent>, limits: Limits) {

@@ -53,6 +53,9 @@ struct ScratchShape {
 ///
 /// `chunk` is the number of tokens that go through a layer together.
 @safe struct DecoderScratch {
+  /// Strides of the next layer that are guessed at a time.
+  static let guessCapacity = 64
+
   let shape: ScratchShape
   /// The residual stream, `[chunk, width]`.
   let residual: UnsafeMutablePointer<Float>
@@ -84,6 +87,11 @@ struct ScratchShape {
   /// `[feedForwardWidth]`.
   let upColumns: UnsafeMutablePointer<Int32>
   let orderedUp: UnsafeMutablePointer<Float>
+  /// Pre-activations that the next layer is guessed to have, `[feedForwardWidth]`, and strides
+  /// ranked by them, `[guessCapacity]`.
+  let guesses: UnsafeMutablePointer<Float>
+  let guessedStrides: UnsafeMutablePointer<Int32>
+  let guessedValues: UnsafeMutablePointer<Float>
   /// Rows of embeddings, `[chunk]`.
   let lookUpRows: UnsafeMutablePointer<Int32>
   let lookUpAddresses: UnsafeMutablePointer<UnsafeRawPointer>
@@ -116,6 +124,9 @@ struct ScratchShape {
     unsafe activeStrides = arena.take(Int32.self, shape.feedForwardWidth)
     unsafe upColumns = arena.take(Int32.self, shape.feedForwardWidth)
     unsafe orderedUp = arena.take(Float.self, shape.feedForwardWidth)
+    unsafe guesses = arena.take(Float.self, shape.feedForwardWidth)
+    unsafe guessedStrides = arena.take(Int32.self, Self.guessCapacity)
+    unsafe guessedValues = arena.take(Float.self, Self.guessCapacity)
     unsafe lookUpRows = arena.take(Int32.self, chunk)
     unsafe lookUpAddresses = arena.take(UnsafeRawPointer.self, chunk)
     unsafe attentionWeights = arena.take(

@@ -1,5 +1,5 @@
 package import FlashIO
-import FlashWindow
+package import FlashWindow
 
 /// What a decoder has done so far; the difference of two is what happened between them.
 package struct DecoderStatistics: Sendable, Equatable {
@@ -16,6 +16,8 @@ package struct DecoderStatistics: Sendable, Equatable {
   /// in whole units.
   package var windowWantedByteCount = 0
   package var windowReadByteCount = 0
+  /// Reads on a guess of what the next layer wants.
+  package var lookAhead = LookAheadStatistics()
 
   package init() {}
 
@@ -31,6 +33,7 @@ package struct DecoderStatistics: Sendable, Equatable {
     windowEvictions = window.evictions
     windowWantedByteCount = window.wantedByteCount
     windowReadByteCount = window.readByteCount
+    lookAhead = window.lookAhead
   }
 
   /// Wall time in which arithmetic waited for bytes.
@@ -72,6 +75,7 @@ package struct DecoderStatistics: Sendable, Equatable {
     difference.windowEvictions -= earlier.windowEvictions
     difference.windowWantedByteCount -= earlier.windowWantedByteCount
     difference.windowReadByteCount -= earlier.windowReadByteCount
+    difference.lookAhead = later.lookAhead - earlier.lookAhead
     return difference
   }
 }

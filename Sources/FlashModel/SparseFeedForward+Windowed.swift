@@ -28,6 +28,38 @@ extension SparseFeedForward {
     var isFull = false
   }
 
+  /// What the slices so far came to.
+  private struct Asked {
+    var progress = Progress()
+    var activeCount = 0
+    /// Why the window could not be asked for more.
+    var failure: ReadFailure?
+  }
+
+  private static func slice(_ index: Int, of count: Int, _ bundles: BundleLayout) -> Range<Int> {
+    WorkerPool.split(
+      count: bundles.neuronCount, parts: count, granularity: 64 * bundles.neuronsPerStride,
+      index: index)
+  }
+
+  /// Finds what fires of neurons that were multiplied, and begins to load it.
+  private func ask(
+    _ asked: inout Asked, _ neurons: Range<Int>, _ weights: LayerWeights, layer: Int,
+    tokenCount: Int
+  ) {
+    guard !neurons.isEmpty, asked.failure == nil else { return }
+    unsafe addDecidingBias(
+      weights, first: neurons.lowerBound, count: neurons.count, tokenCount: tokenCount,
+      to: core.scratch.deciding + neurons.lowerBound)
+    asked.activeCount = firing(neurons, tokenCount: tokenCount, after: asked.activeCount)
+    let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
+    do throws(ReadFailure) {
+      try extend(&asked.progress, by: active, weights.bundles, layer: layer)
+    } catch {
+      asked.failure = error
+    }
+  }
+
   func forwardWindowed(
     _ weights: LayerWeights, layer: Int, tokenCount: Int
   ) throws(ReadFailure) {
@@ -36,40 +68,25 @@ extension SparseFeedForward {
     let sliceCount =
       tokenCount > Self.slicedTokenCount
       ? 1 : max(1, bundles.neuronCount * bundles.lastPartByteCount / sliceByteCount)
-    var progress = Progress()
-    var activeCount = 0
-    var failure: ReadFailure?
-    func slice(_ index: Int) -> Range<Int> {
-      WorkerPool.split(
-        count: bundles.neuronCount, parts: sliceCount,
-        granularity: 64 * bundles.neuronsPerStride, index: index)
-    }
-    // Finds what fires in a slice that was multiplied, and begins to load it.
-    func ask(_ index: Int) {
-      let neurons = slice(index)
-      unsafe addDecidingBias(
-        weights, first: neurons.lowerBound, count: neurons.count, tokenCount: tokenCount,
-        to: core.scratch.deciding + neurons.lowerBound)
-      activeCount = firing(neurons, tokenCount: tokenCount, after: activeCount)
-      guard failure == nil else { return }
-      do throws(ReadFailure) {
-        let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: activeCount)
-        try extend(&progress, by: active, bundles, layer: layer)
-      } catch {
-        failure = error
+    var asked = Asked()
+    for index in 0..<sliceCount {
+      // An empty range before the first slice. A closure here, and no local function: those keep
+      // what they capture on the heap.
+      let last = index == 0 ? 0..<0 : Self.slice(index - 1, of: sliceCount, bundles)
+      let neurons = Self.slice(index, of: sliceCount, bundles)
+      decide(bundles, layer: layer, neurons, tokenCount: tokenCount) {
+        ask(&asked, last, weights, layer: layer, tokenCount: tokenCount)
       }
     }
-    decide(bundles, layer: layer, slice(0), tokenCount: tokenCount, beside: {})
-    for index in 1..<max(1, sliceCount) {
-      decide(bundles, layer: layer, slice(index), tokenCount: tokenCount) { ask(index - 1) }
-    }
-    ask(sliceCount - 1)
-    if let failure { throw failure }
-    let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: activeCount)
+    let last = Self.slice(sliceCount - 1, of: sliceCount, bundles)
+    ask(&asked, last, weights, layer: layer, tokenCount: tokenCount)
+    if let failure = asked.failure { throw failure }
+    var progress = asked.progress
+    let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
     meter?.record(active, first: 0, layer: layer)
     while !progress.places.isEmpty {
       progress.places = wholeGroups(progress.places, active, bundles)
-      try finish(progress, weights, active, tokenCount: tokenCount)
+      try finish(progress, weights, active, layer: layer, tokenCount: tokenCount)
       progress = Progress(places: progress.places.upperBound..<progress.places.upperBound)
       try extend(&progress, by: active, bundles, layer: layer)
     }
@@ -111,8 +128,8 @@ extension SparseFeedForward {
     }
   }
 
-  /// Asks the window for the active neurons behind those that the load has, as far as there is room,
-  /// and notes where their rows are or will be.
+  /// Asks the window for the active neurons behind those that the load has, as far as there is
+  /// room, and notes where their rows are or will be.
   private func extend(
     _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout, layer: Int
   ) throws(ReadFailure) {
@@ -179,12 +196,20 @@ extension SparseFeedForward {
   }
 
   /// Computes what the load has in DRAM while the rest flies, then the rest, and adds all of it.
+  /// What would be a wait goes to guessing the next layer, whose reads begin when the last demand
+  /// is in DRAM.
   private func finish(
-    _ progress: Progress, _ weights: LayerWeights, _ active: ActiveSet, tokenCount: Int
+    _ progress: Progress, _ weights: LayerWeights, _ active: ActiveSet, layer: Int,
+    tokenCount: Int
   ) throws(ReadFailure) {
     let isGated = core.configuration.isGated
     if isGated { multiplyUp(weights, columns: 0..<progress.hitCount, tokenCount: tokenCount) }
+    let looksAhead =
+      core.residency.looksAhead && tokenCount == 1
+      && progress.places.upperBound == active.count
+    let guessCount = looksAhead ? guessNext(after: layer) : 0
     try core.residency.finishLoading()
+    if guessCount > 0 { lookAhead(after: layer, guessCount: guessCount) }
     let end = core.scratch.shape.feedForwardWidth
     if isGated {
       multiplyUp(weights, columns: end - progress.missCount..<end, tokenCount: tokenCount)

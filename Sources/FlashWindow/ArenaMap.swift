@@ -17,6 +17,7 @@ struct ArenaMap {
   private(set) var slots: [Int] = []
   private(set) var stagingSlots = 0
   private(set) var mergeStaging = 0
+  private(set) var lookAhead = 0
   private(set) var rows = 0
   private(set) var byteCount = 0
   /// Bytes of one looked-up row with its widening; 0 where every row is resident.
@@ -43,6 +44,7 @@ struct ArenaMap {
       slots = slotsPerLayer.map { take($0 * plan.slotByteCount) }
       stagingSlots = take(stagingCount * plan.slotByteCount)
       mergeStaging = take(plan.mergeByteCount)
+      lookAhead = take(plan.lookAheadSlots * plan.slotByteCount)
     case .streamed(let residentStrides):
       bundles = zip(manifest.bundles, residentStrides).map { bundle, strides in
         strides == 0 ? nil : take(strides * bundle.stride)

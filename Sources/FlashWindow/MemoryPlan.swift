@@ -43,6 +43,8 @@ package struct MemoryPlan: Sendable, Equatable {
   package var slotByteCount: Int
   /// Bytes of the area in which merged reads of a windowed run land.
   package var mergeByteCount: Int
+  /// Slots for bundles that are read on a guess.
+  package var lookAheadSlots: Int
   /// Weights as stored, without padding.
   package var modelByteCount: Int
   /// The smallest limit for this command (with the context asked for, or 512 positions).

@@ -48,6 +48,7 @@ extension MemoryPlanner {
       limit: options.memoryLimit, items: items, contextLength: contextLength,
       feedForward: feedForward, residentTensors: resident, ring: ring,
       slotByteCount: slotByteCount, mergeByteCount: mergeByteCount,
+      lookAheadSlots: shape == .windowed ? lookAheadSlots : 0,
       modelByteCount: modelByteCount,
       minimumByteCount: sum(floorItems(floorContext)),
       residentByteCount: sum(residentItems), notes: notes)

@@ -53,6 +53,8 @@ extension MemoryPlanner {
     return Self.pageRounded(min(8 << 20, max(64 << 10, bundleByteCount / 16)))
   }
 
+  var lookAheadSlots: Int { options.lookAhead == .off ? 0 : LookAheadArea.slotCount }
+
   /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
   /// kind of device reads at its sequential rate.
   var ring: StreamRingShape {
@@ -91,6 +93,12 @@ extension MemoryPlanner {
         .init(
           "window", Self.pageRounded(slotByteCount * stagingSlots) + mergeByteCount,
           "\(stagingSlots) staging slots, \(mergeByteCount) bytes for merged reads"))
+      if lookAheadSlots > 0 {
+        items.append(
+          .init(
+            "look-ahead", Self.pageRounded(slotByteCount * lookAheadSlots),
+            "\(lookAheadSlots) slots for neurons the next layer may want"))
+      }
       items.append(.init("window tables", windowTableByteCount, "tables of \(options.policy.name)"))
       items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
     case .streamed:

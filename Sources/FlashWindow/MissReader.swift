@@ -103,6 +103,9 @@ import FlashIO
     }
   }
 
+  /// Whether `finish` would return at once; lets queued reads go in.
+  var isComplete: Bool { batch.map { engine.isComplete($0) } ?? true }
+
   /// Waits for the reads of `submit` and copies merged misses to their slots.
   func finish() throws(ReadFailure) {
     guard let batch else { preconditionFailure("a load begins before it ends") }

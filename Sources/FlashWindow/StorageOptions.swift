@@ -12,6 +12,8 @@ package struct StorageOptions: Sendable {
   package var engine = ReadEngineSelection.Choice.auto
   package var direct = DirectMode.auto
   package var queueDepth = 64
+  /// Whether idle device time goes to reads that the next layer may want.
+  package var lookAhead = LookAheadChoice.auto
   /// Unwanted bytes between two missing neurons up to which they are read together; 0 merges only
   /// what touches, a negative number nothing.
   package var mergeGapByteCount = DeviceProfile(
@@ -30,4 +32,12 @@ package struct StorageOptions: Sendable {
     let tokens = windowCurve?.tokens(fitting: windowByteCount)
     return .window(tokens: tokens ?? SlidingWindow.defaultTokens)
   }
+}
+
+/// `--look-ahead`; never changes the answer.
+package enum LookAheadChoice: String, CaseIterable, Sendable {
+  /// On: in `exact` at 65 % of memory a token took 2 to 20 % less time with it in six of six pairs
+  /// of runs, and 97 % of the guesses were wanted (random weights).
+  case auto
+  case on, off
 }

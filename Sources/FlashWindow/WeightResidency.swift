@@ -55,6 +55,10 @@ package import FlashWeights
         merge: arena.base + map.mergeStaging, mergeByteCount: plan.mergeByteCount)
       window = unsafe WindowLoader(
         bundles: manifest.bundles, slotsPerLayer: slots, places: places, engine: engine,
+        lookAhead: plan.lookAheadSlots > 0
+          ? LookAheadArea(
+            engine: engine, base: arena.base + map.lookAhead, slotByteCount: plan.slotByteCount)
+          : nil,
         options: options)
     } else {
       window = nil

@@ -74,6 +74,11 @@ package struct WindowCache {
     return .miss(SlotIndex(taken.slot))
   }
 
+  /// Whether a stride has a slot; changes nothing.
+  package func holds(_ stride: StrideIndex, in layer: LayerIndex) -> Bool {
+    layers[layer.value].slotOfStride[stride.value] >= 0
+  }
+
   /// The slots handed out since the last call hold their strides.
   package mutating func finishLoading() { loadingCount = 0 }
 
@@ -118,6 +123,7 @@ package struct WindowStatistics: Sendable, Equatable {
   /// Bytes of the misses, and bytes asked of flash for them: merged and in whole units.
   package var wantedByteCount = 0
   package var readByteCount = 0
+  package var lookAhead = LookAheadStatistics()
 
   package init() {}
 }

@@ -52,6 +52,7 @@ import FlashWeights
   private let places: Places
   private var cache: WindowCache
   private var reader: MissReader
+  private let lookAhead: LookAheadArea?
   private let addresses: UnsafeMutablePointer<UnsafeRawPointer>
   private let isHit: UnsafeMutablePointer<Bool>
   /// What the load under way holds.
@@ -60,8 +61,9 @@ import FlashWeights
 
   init(
     bundles: [BundleLayout], slotsPerLayer: [Int], places: Places, engine: any ReadEngine,
-    options: StorageOptions
+    lookAhead: LookAheadArea?, options: StorageOptions
   ) {
+    self.lookAhead = lookAhead
     fronts = bundles.map { Fronts($0) }
     unsafe self.places = unsafe places
     cache = WindowCache(
@@ -97,6 +99,11 @@ import FlashWeights
     var statistics = cache.statistics
     statistics.wantedByteCount = reader.wantedByteCount
     statistics.readByteCount = reader.readByteCount
+    if let lookAhead {
+      statistics.lookAhead = lookAhead.statistics
+      statistics.wantedByteCount += lookAhead.statistics.usedByteCount
+      statistics.readByteCount += lookAhead.statistics.readByteCount
+    }
     return statistics
   }
 
@@ -141,7 +148,11 @@ import FlashWeights
       }
       let front = fronts[stride: stride]
       let isHit = if case .hit = placement { true } else { false }
-      if !isHit { unsafe reader.add(front, slot: slot) }
+      if !isHit {
+        let isGuessed =
+          unsafe lookAhead?.demand(Int32(stride), of: layer, slot: slot) ?? false
+        if !isGuessed { unsafe reader.add(front, slot: slot) }
+      }
       unsafe self.isHit[strideCount] = isHit
       unsafe addresses[strideCount] = UnsafeRawPointer(slot + reader.lead(of: front))
       strideCount += 1
@@ -154,12 +165,46 @@ import FlashWeights
   /// Waits for the reads of the last `begin`; its misses are then cached.
   func finish() throws(ReadFailure) {
     try reader.finish()
+    if let lookAhead {
+      var isMissing = false
+      unsafe lookAhead.deliver { extent, slot in
+        isMissing = true
+        unsafe reader.add(extent, slot: slot)
+      }
+      if isMissing {
+        try reader.submit()
+        try reader.finish()
+      }
+    }
     cache.finishLoading()
+  }
+
+  /// Whether every read of the load came back.
+  var isComplete: Bool { reader.isComplete }
+
+  func holds(layer: Int, stride: Int) -> Bool {
+    cache.holds(StrideIndex(stride), in: LayerIndex(layer))
+  }
+
+  /// Puts reads in flight for the first of the strides that are not in DRAM, as many as there are
+  /// slots for guesses; none while the last guesses are in flight.
+  ///
+  /// - Precondition: no load is under way, so that no demand waits behind a guess.
+  func look(atLayer layer: Int, strides: UnsafeBufferPointer<Int32>) {
+    guard let lookAhead, lookAhead.isFree else { return }
+    lookAhead.begin(layer: layer)
+    for index in strides.indices where !lookAhead.isFull {
+      let stride = unsafe strides[index]
+      guard !holds(layer: layer, stride: Int(stride)) else { continue }
+      lookAhead.add(stride, fronts[layer][stride: Int(stride)])
+    }
+    lookAhead.submit()
   }
 
   /// Forgets a load that failed or was abandoned; the engine is drained already.
   func reset() {
     reader.reset()
+    lookAhead?.reset()
     cache.cancelLoading()
   }
 }
@@ -191,6 +236,28 @@ extension WeightResidency {
   package func finishLoading() throws(ReadFailure) {
     guard let window else { preconditionFailure("bundles are not windowed") }
     try window.finish()
+  }
+
+  /// Whether every read of the load under way came back; lets queued reads go in.
+  package var isLoadComplete: Bool { window?.isComplete ?? true }
+
+  /// Whether `lookAhead` reads anything.
+  package var looksAhead: Bool { plan.lookAheadSlots > 0 }
+
+  /// Whether the front of a stride is in DRAM.
+  package func holds(layer: Int, stride: Int) -> Bool {
+    window?.holds(layer: layer, stride: stride) ?? true
+  }
+
+  /// Begins to read what a later layer may want into slots for guesses; what that layer then asks
+  /// for is taken from there, the rest is dropped. Never changes what is computed.
+  ///
+  /// - Parameter strides: each once, the likeliest first; those in DRAM already are passed over,
+  ///   and those beyond `plan.lookAheadSlots` too.
+  /// - Precondition: `isWindowed`, and no load is under way.
+  package func lookAhead(layer: Int, strides: UnsafeBufferPointer<Int32>) {
+    guard let window else { preconditionFailure("bundles are not windowed") }
+    unsafe window.look(atLayer: layer, strides: strides)
   }
 
   package var windowStatistics: WindowStatistics { window?.statistics ?? WindowStatistics() }

@@ -38,6 +38,7 @@ struct AllocationTests {
     if shape != .resident {
       options.sparsity = shape == .windowed ? .exact : .dense
       options.sliceByteCount = 64 << 10
+      options.storage.lookAhead = .on
       options = try DecoderRuns.limited(options, converted.store, percent: 20)
     }
     let decoder = try Decoder(store: converted.store, options: options)

@@ -104,7 +104,8 @@ struct CacheIndependenceTests {
           + (plan.residentByteCount - plan.minimumByteCount) * percent / 100
         variants.append(("\(percent) %, \(policy)", options))
         options.sliceByteCount = 40_000
-        variants.append(("\(percent) %, \(policy), slices", options))
+        options.storage.lookAhead = .on
+        variants.append(("\(percent) %, \(policy), slices, look-ahead", options))
       }
     }
     try expectSameBits(converted.store, variants)

@@ -57,7 +57,7 @@ struct PlannedModel {
 extension MemoryPlan {
   /// Bytes of the items that are arena.
   var arenaItemByteCount: Int {
-    let names = ["weights", "deciding rows", "window", "row buffers", "stream ring"]
+    let names = ["weights", "deciding rows", "window", "look-ahead", "row buffers", "stream ring"]
     return items.reduce(0) { names.contains($1.name) ? $0 + $1.byteCount : $0 }
   }
 

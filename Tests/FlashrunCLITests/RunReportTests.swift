@@ -26,6 +26,8 @@ import Testing
     report.decode.flashReads = 9_000_000
     report.decode.windowHits = 612
     report.decode.windowMisses = 388
+    report.decode.overlap = 0.634
+    report.decode.readAmplification = 1.25
     report.tokenSeconds =
       Array(repeating: 0.302, count: 120)
       + Array(repeating: 0.401, count: 7) + [0.702]
@@ -46,7 +48,7 @@ import Testing
         prompt   42 tok   3.11 s   13.5 tok/s
         decode  128 tok  41.30 s    3.10 tok/s   p50 302 ms  p95 401 ms  max 702 ms
         flash   38.2 GiB read (306 MiB/token, 947 MiB/s, 0 B written) · hit 61.2% · stall 44% · \
-        compute 49% · other 7%
+        compute 49% · other 7% · overlap 0.63
         memory  peak 1.94 of 2.00 GiB (weights 1.20, kv 0.13, window 0.41, scratch 0.20) · \
         0 major faults
         """)
@@ -107,8 +109,9 @@ import Testing
     let decode = try #require(object["decode"] as? [String: Any])
     #expect(
       decode.keys.sorted() == [
-        "arithmetic_seconds", "flash_bytes", "flash_reads", "ring_calls", "seconds",
-        "stall_seconds", "tokens", "window_hits", "window_misses",
+        "arithmetic_seconds", "flash_bytes", "flash_reads", "look_ahead_reads",
+        "look_ahead_used", "look_ahead_wasted_bytes", "overlap", "read_amplification",
+        "ring_calls", "seconds", "stall_seconds", "tokens", "window_hits", "window_misses",
       ])
     #expect(object["limit_bytes"] as? Int == 2 << 30)
     #expect(decode["tokens"] as? Int == 128)

@@ -82,6 +82,13 @@ struct EngineFlags: ParsableArguments {
   var queueDepth: Int?
 
   @Option(
+    help: ArgumentHelp(
+      "Whether idle device time goes to guesses of what the next layer wants; never changes the "
+        + "text. (default: auto)",
+      valueName: "choice"))
+  var lookAhead: LookAheadChoice?
+
+  @Option(
     name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
     help: ArgumentHelp(
       "Type of cached keys. (default: f16; f32 where the store is)",
@@ -134,6 +141,7 @@ struct EngineFlags: ParsableArguments {
     storage.queueDepth =
       try positive(queueDepth, "queue-depth", atMost: UringReadEngine.maximumQueueDepth, settings)
       ?? storage.queueDepth
+    storage.lookAhead = try settings.value(lookAhead, "look-ahead", default: storage.lookAhead)
     return storage
   }
 
@@ -201,4 +209,5 @@ struct EngineFlags: ParsableArguments {
 
 extension ReadEngineSelection.Choice: ExpressibleByArgument {}
 extension DirectMode: ExpressibleByArgument {}
+extension LookAheadChoice: ExpressibleByArgument {}
 extension KeyValueFormat: ExpressibleByArgument {}

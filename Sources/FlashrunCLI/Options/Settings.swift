@@ -51,10 +51,10 @@ package struct Settings: Sendable {
   /// Flags that can be set in the environment and in the file.
   private static let names: Set<String> = [
     "cache-policy", "cache-type-k", "cache-type-v", "chunks", "convert", "ctx-size", "direct",
-    "frequency-penalty", "ignore-eos", "io", "isa", "log-file", "logit-bias", "mem-limit", "min-p",
-    "model", "no-display-prompt", "predict", "presence-penalty", "queue-depth", "quiet",
-    "repeat-last-n", "repeat-penalty", "seed", "sparsity", "stats", "stop", "temp", "threads",
-    "top-k", "top-p", "trace", "verbose", "window",
+    "frequency-penalty", "ignore-eos", "io", "isa", "log-file", "logit-bias", "look-ahead",
+    "mem-limit", "min-p", "model", "no-display-prompt", "predict", "presence-penalty",
+    "queue-depth", "quiet", "repeat-last-n", "repeat-penalty", "seed", "sparsity", "stats", "stop",
+    "temp", "threads", "top-k", "top-p", "trace", "verbose", "window",
   ]
 
   /// `FLASHRUN_MEM_LIMIT` for `mem-limit`.

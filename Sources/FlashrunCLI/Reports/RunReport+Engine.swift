@@ -33,7 +33,7 @@ extension RunReport {
   private static func parts(of plan: MemoryPlan) -> [MemoryPart] {
     let kinds = [
       "weights": "weights", "deciding rows": "weights", "kv cache": "kv", "window": "window",
-      "window tables": "window", "process": "process", "text": "process",
+      "window tables": "window", "look-ahead": "window", "process": "process", "text": "process",
     ]
     var parts = ["weights", "kv", "window", "scratch", "process"].map { MemoryPart($0, 0) }
     for item in plan.items {
@@ -59,5 +59,9 @@ extension RunReport.Phase {
     windowMisses = phase.decoder.windowMisses
     overlap = phase.decoder.overlapEfficiency
     readAmplification = phase.decoder.readAmplification
+    let lookAhead = phase.decoder.lookAhead
+    lookAheadReads = lookAhead.issued
+    lookAheadUsed = lookAhead.used
+    lookAheadWastedBytes = lookAhead.readByteCount - lookAhead.usedByteCount
   }
 }

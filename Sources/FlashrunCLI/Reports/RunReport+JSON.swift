@@ -51,3 +51,30 @@ extension RunReport: Encodable {
     try values.encode(majorFaults, forKey: .majorFaults)
   }
 }
+
+extension RunReport.Phase: Encodable {
+  private enum Key: String, CodingKey {
+    case tokens, seconds, stallSeconds, arithmeticSeconds, flashBytes, flashReads, ringCalls
+    case windowHits, windowMisses, overlap, readAmplification
+    case lookAheadReads, lookAheadUsed, lookAheadWastedBytes
+  }
+
+  /// Keys are there also where a value is null.
+  package func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: Key.self)
+    try values.encode(tokens, forKey: .tokens)
+    try values.encode(seconds, forKey: .seconds)
+    try values.encode(stallSeconds, forKey: .stallSeconds)
+    try values.encode(arithmeticSeconds, forKey: .arithmeticSeconds)
+    try values.encode(flashBytes, forKey: .flashBytes)
+    try values.encode(flashReads, forKey: .flashReads)
+    try values.encode(ringCalls, forKey: .ringCalls)
+    try values.encode(windowHits, forKey: .windowHits)
+    try values.encode(windowMisses, forKey: .windowMisses)
+    try values.encode(overlap, forKey: .overlap)
+    try values.encode(readAmplification, forKey: .readAmplification)
+    try values.encode(lookAheadReads, forKey: .lookAheadReads)
+    try values.encode(lookAheadUsed, forKey: .lookAheadUsed)
+    try values.encode(lookAheadWastedBytes, forKey: .lookAheadWastedBytes)
+  }
+}

@@ -1,7 +1,7 @@
 /// What a run tells about itself: the values behind the footer and `--stats json`.
 package struct RunReport: Sendable, Equatable {
   /// Prefill or decode: how long it took, and where the time and the bytes went.
-  package struct Phase: Sendable, Equatable, Encodable {
+  package struct Phase: Sendable, Equatable {
     package var tokens = 0
     package var seconds = 0.0
     /// Time in which arithmetic waited for bytes, and time of arithmetic.
@@ -16,6 +16,11 @@ package struct RunReport: Sendable, Equatable {
     /// for each byte wanted; nil when nothing was read.
     package var overlap: Double?
     package var readAmplification: Double?
+    /// Reads on a guess of what the next layer wants, those of them that were wanted, and the bytes
+    /// of the others.
+    package var lookAheadReads = 0
+    package var lookAheadUsed = 0
+    package var lookAheadWastedBytes = 0
 
     package init() {}
 
