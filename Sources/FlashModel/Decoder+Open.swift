@@ -15,7 +15,7 @@ extension Decoder {
     store: WeightStore, options: DecoderOptions = DecoderOptions(),
     progress: (Int, Int) -> Void = { _, _ in }
   ) throws {
-    let files = try Self.openFiles(store, direct: options.storage.direct)
+    let files = try Self.openFiles(store, options.storage)
     try self.init(
       manifest: store.manifest, files: files, options: options, progress: progress
     ) { arena, capacity throws(ReadEngineFailure) in
@@ -70,18 +70,19 @@ extension Decoder {
   package static func plan(
     store: WeightStore, options: DecoderOptions
   ) throws -> (plan: MemoryPlan, mode: SparsityMode) {
-    let files = try openFiles(store, direct: options.storage.direct)
+    let files = try openFiles(store, options.storage)
     let settings = try DecoderSettings(manifest: store.manifest, options: options)
     let plan = try settings.planner(unit: files.map(\.unit).max() ?? 1).plan()
     return (plan, settings.mode(for: plan))
   }
 
   private static func openFiles(
-    _ store: WeightStore, direct: DirectMode
+    _ store: WeightStore, _ storage: StorageOptions
   ) throws(FileFailure) -> [FlashFile] {
-    [
-      try FlashFile(path: store.densePath, direct: direct),
-      try FlashFile(path: store.bundlesPath, direct: direct),
-    ]
+    var files: [FlashFile] = []
+    for path in [store.densePath, store.bundlesPath] + (storage.separateParts?.paths ?? []) {
+      files.append(try FlashFile(path: path, direct: storage.direct))
+    }
+    return files
   }
 }

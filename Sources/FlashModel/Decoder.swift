@@ -33,6 +33,8 @@ package import FlashWindow
   package var meter: ActivityMeter? { feedForward.meter }
   package var instructionSet: InstructionSet { core.kernels.instructionSet }
   package var threadCount: Int { core.pool.threadCount }
+  /// Tokens of a prompt that go through a layer together.
+  package var prefillChunk: Int { core.scratch.shape.chunk }
 
   init(parts: DecoderParts) {
     configuration = parts.core.configuration
@@ -155,7 +157,7 @@ package import FlashWindow
   package var statistics: DecoderStatistics {
     DecoderStatistics(
       forwardNanoseconds: forwardNanoseconds,
-      arithmeticNanoseconds: core.arithmeticNanoseconds,
+      arithmeticNanoseconds: core.arithmeticNanoseconds, neurons: core.neuronCount,
       reads: core.residency.statistics, window: core.residency.windowStatistics)
   }
 

@@ -13,6 +13,8 @@ internal import Glibc
   let scratch: DecoderScratch
   /// Nanoseconds spent in kernels since the decoder was made.
   private(set) var arithmeticNanoseconds = 0
+  /// Neurons whose rows were all multiplied, since the decoder was made; a chunk's count once.
+  var neuronCount = 0
 
   init(
     configuration: ModelConfiguration, kernels: Kernels, pool: WorkerPool,

@@ -7,6 +7,8 @@ package struct DecoderStatistics: Sendable, Equatable {
   package var forwardNanoseconds = 0
   /// Wall time in kernels.
   package var arithmeticNanoseconds = 0
+  /// Neurons of all layers that were computed: all, or those that fire; once for a chunk of tokens.
+  package var neurons = 0
   package var reads = ReadStatistics()
   /// Bundles of the window cache that were wanted and there, wanted and not there, and dropped.
   package var windowHits = 0
@@ -22,11 +24,12 @@ package struct DecoderStatistics: Sendable, Equatable {
   package init() {}
 
   init(
-    forwardNanoseconds: Int, arithmeticNanoseconds: Int, reads: ReadStatistics,
+    forwardNanoseconds: Int, arithmeticNanoseconds: Int, neurons: Int, reads: ReadStatistics,
     window: WindowStatistics
   ) {
     self.forwardNanoseconds = forwardNanoseconds
     self.arithmeticNanoseconds = arithmeticNanoseconds
+    self.neurons = neurons
     self.reads = reads
     windowHits = window.hits
     windowMisses = window.misses
@@ -39,6 +42,9 @@ package struct DecoderStatistics: Sendable, Equatable {
   /// Wall time in which arithmetic waited for bytes.
   package var stallNanoseconds: Int { Self.nanoseconds(reads.waited) }
 
+  /// Wall time in which reads were surely in flight.
+  package var readNanoseconds: Int { Self.nanoseconds(reads.busy) }
+
   /// How much of the shorter of reading and arithmetic the longer one hid:
   /// (T_flash + T_dram - T) / min(T_flash, T_dram), from 0 (one after the other) to 1; nil where
   /// nothing was read.
@@ -46,7 +52,7 @@ package struct DecoderStatistics: Sendable, Equatable {
   /// T is the wall time of `forward`, T_dram that of the kernels, and T_flash the time in which
   /// reads were surely in flight (`ReadStatistics.busy`), so that the value is a lower bound.
   package var overlapEfficiency: Double? {
-    let flash = Self.nanoseconds(reads.busy)
+    let flash = readNanoseconds
     let shorter = min(flash, arithmeticNanoseconds)
     guard reads.byteCount > 0, shorter > 0 else { return nil }
     let hidden = flash + arithmeticNanoseconds - forwardNanoseconds
@@ -65,10 +71,16 @@ package struct DecoderStatistics: Sendable, Equatable {
     return Int(parts.seconds) * 1_000_000_000 + Int(parts.attoseconds / 1_000_000_000)
   }
 
+  /// Adds what happened elsewhere.
+  package static func += (sum: inout Self, other: Self) {
+    sum = sum - (Self() - other)
+  }
+
   package static func - (later: Self, earlier: Self) -> Self {
     var difference = later
     difference.forwardNanoseconds -= earlier.forwardNanoseconds
     difference.arithmeticNanoseconds -= earlier.arithmeticNanoseconds
+    difference.neurons -= earlier.neurons
     difference.reads = later.reads - earlier.reads
     difference.windowHits -= earlier.windowHits
     difference.windowMisses -= earlier.windowMisses

@@ -39,9 +39,11 @@ extension SparseFeedForward {
   /// `exact` and where a meter wants to know.
   func activeSet(count: Int, tokenCount: Int) -> ActiveSet {
     guard mode == .exact || meter != nil && core.configuration.activation.isSparse else {
+      core.neuronCount += count
       return .all(count)
     }
     let active = firing(0..<count, tokenCount: tokenCount, after: 0)
+    core.neuronCount += active
     return unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: active)
   }
 

@@ -66,7 +66,7 @@ extension SparseFeedForward {
     let bundles = weights.bundles
     prepareNormed(bundles.parts[bundles.parts.count - 1].format, tokenCount: tokenCount)
     let sliceCount =
-      tokenCount > Self.slicedTokenCount
+      tokenCount > Self.slicedTokenCount || !core.residency.overlapsReads
       ? 1 : max(1, bundles.neuronCount * bundles.lastPartByteCount / sliceByteCount)
     var asked = Asked()
     for index in 0..<sliceCount {
@@ -84,6 +84,7 @@ extension SparseFeedForward {
     var progress = asked.progress
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
     meter?.record(active, first: 0, layer: layer)
+    core.neuronCount += asked.activeCount
     while !progress.places.isEmpty {
       progress.places = wholeGroups(progress.places, active, bundles)
       try finish(progress, weights, active, layer: layer, tokenCount: tokenCount)
@@ -153,21 +154,23 @@ extension SparseFeedForward {
         atLeast: unsafe Int(strides[load.strideCount - known - 1] + 1) * bundles.neuronsPerStride,
         from: start)
       : active.count
-    placeRows(&progress, load, active, start..<end, firstStride: known, bundles)
+    placeRows(&progress, load, active, start..<end, firstStride: known, bundles, layer: layer)
     progress.places = progress.places.lowerBound..<end
   }
 
   /// Writes the addresses of down columns in order of places, and those of up rows by columns.
   private func placeRows(
     _ progress: inout Progress, _ load: WindowLoad, _ active: ActiveSet, _ places: Range<Int>,
-    firstStride: Int, _ bundles: BundleLayout
+    firstStride: Int, _ bundles: BundleLayout, layer: Int
   ) {
     let scratch = core.scratch
     let perStride = bundles.neuronsPerStride
-    let neuronByteCount = bundles.frontBytesPerNeuron
-    let down = bundles.offset(ofPart: bundles.part(.down), neuron: 0)
-    let up =
-      core.configuration.isGated ? bundles.offset(ofPart: bundles.part(.up), neuron: 0) : 0
+    func offset(_ part: Int, neuron: Int = 0) -> Int {
+      core.residency.frontOffset(ofPart: part, neuron: neuron, layer: layer)
+    }
+    let neuronByteCount = offset(0, neuron: 1) - offset(0)
+    let down = offset(bundles.part(.down))
+    let up = core.configuration.isGated ? offset(bundles.part(.up)) : 0
     let lastColumn = scratch.shape.feedForwardWidth - 1
     var stride = firstStride
     for place in places {

@@ -31,7 +31,7 @@ import FlashIO
     self.engine = engine
     unsafe self.base = unsafe base
     self.slotByteCount = slotByteCount
-    unit = engine.files[MissReader.fileIndex].unit
+    unit = engine.files[WeightSchedule.FileIndex.bundles].unit
     // All of them are in flight at once: a demand never waits behind a guess that is queued.
     capacity = min(Self.slotCount, engine.description.queueDepth)
     unsafe requests = .allocate(capacity: Self.slotCount)
@@ -70,7 +70,7 @@ import FlashIO
     let widened = extent.widened(toUnit: unit)
     let place = unsafe base + strides.count * slotByteCount
     let request = unsafe ReadRequest(
-      fileIndex: MissReader.fileIndex, extent: widened, destination: place)
+      fileIndex: WeightSchedule.FileIndex.bundles, extent: widened, destination: place)
     unsafe (requests + strides.count).initialize(to: request)
     strides.append(stride)
     extents.append(extent)

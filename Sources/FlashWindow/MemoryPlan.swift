@@ -54,6 +54,14 @@ package struct MemoryPlan: Sendable, Equatable {
   /// Choices a user would want to know of, a sentence each.
   package var notes: [String]
 
+  /// Bytes of most reads while the model runs, or of a neuron's where nothing is read.
+  package var readByteCount: Int {
+    if case .streamed = feedForward {
+      return min(ring.bufferByteCount, StreamRing.requestByteCount)
+    }
+    return max(512, slotByteCount)
+  }
+
   package var byteCount: Int { items.reduce(0) { $0 + $1.byteCount } }
 }
 

@@ -15,9 +15,7 @@ extension MemoryPlanner {
     case .resident:
       feedForward = .resident
     case .windowed:
-      for index in resident.indices where !manifest.isLookedUp(manifest.tensors[index]) {
-        resident[index] = true
-      }
+      keepTensors(&resident)
       let slots = windowSlots(spare: spare)
       let bytes = slots.reduce(0) { $0 + Self.pageRounded($1 * slotByteCount) }
       let slotCount = slots.reduce(0, +)
@@ -28,6 +26,9 @@ extension MemoryPlanner {
       if slots.allSatisfy({ $0 == 0 }) {
         notes.append("no memory is left for a window: fired neurons are read for every token")
       }
+    case .streamed where options.residency != .whatFits:
+      if options.residency == .dense { keepTensors(&resident) }
+      feedForward = .streamed(residentStrides: manifest.bundles.map { _ in 0 })
     case .streamed:
       let left = fillTensors(&resident, spare: spare, items: &items)
       let strides = residentStrides(spare: left)
@@ -54,11 +55,20 @@ extension MemoryPlanner {
       residentByteCount: sum(residentItems), notes: notes)
   }
 
+  /// Makes every tensor resident that is used whole.
+  private func keepTensors(_ resident: inout [Bool]) {
+    for index in resident.indices where !manifest.isLookedUp(manifest.tensors[index]) {
+      resident[index] = true
+    }
+  }
+
   /// The same fraction of every layer's strides.
   private func windowSlots(spare: Int) -> [Int] {
     let strides = manifest.bundles.map(\.strideCount)
     let all = strides.reduce(0, +)
-    guard all > 0, slotByteCount > 0 else { return strides.map { _ in 0 } }
+    guard all > 0, slotByteCount > 0, options.residency != .decidingRows else {
+      return strides.map { _ in 0 }
+    }
     // A page of each layer is kept back for rounding it up.
     let affordable = min(
       all,

@@ -32,7 +32,8 @@ extension MemoryPlanner {
   /// Bytes of a window slot: the front of the widest stride, widened to whole units wherever in a
   /// unit the stride begins.
   var slotByteCount: Int {
-    manifest.bundles.map { bundle in
+    if let parts = options.separateParts { return parts.slotByteCount(unit: unit) }
+    return manifest.bundles.map { bundle in
       let misalignment = bundle.stride % unit == 0 ? 0 : unit - 512
       return (bundle.frontByteCount + misalignment + unit - 1) / unit * unit
     }.max() ?? 0
@@ -53,7 +54,11 @@ extension MemoryPlanner {
     return Self.pageRounded(min(8 << 20, max(64 << 10, bundleByteCount / 16)))
   }
 
-  var lookAheadSlots: Int { options.lookAhead == .off ? 0 : LookAheadArea.slotCount }
+  /// Guesses are reads beside others, of whole bundles.
+  var lookAheadSlots: Int {
+    options.lookAhead == .off || !options.overlapsReads || options.separateParts != nil
+      ? 0 : LookAheadArea.slotCount
+  }
 
   /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
   /// kind of device reads at its sequential rate.
@@ -102,7 +107,11 @@ extension MemoryPlanner {
       items.append(.init("window tables", windowTableByteCount, "tables of \(options.policy.name)"))
       items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
     case .streamed:
-      items.append(.init("weights", small, "norms and biases"))
+      if options.residency == .dense {
+        items.append(.init("weights", small + whole, "tensors used whole"))
+      } else {
+        items.append(.init("weights", small, "norms and biases"))
+      }
       items.append(
         .init("stream ring", ring.byteCount, "\(ring.bufferCount) buffers, layers in order"))
       items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
@@ -117,10 +126,12 @@ extension MemoryPlanner {
   static func kernelByteCount(for byteCount: Int) -> Int { byteCount / 400 }
 
   /// What the window's tables take before any slot: those of the policy, for each stride, and the
-  /// lists of one layer's misses and of their reads, 160 bytes for each stride of the widest.
+  /// lists of one layer's misses and of their reads, 160 bytes for each stride of the widest, in
+  /// each file they are read from.
   var windowTableByteCount: Int {
     let strides = manifest.bundles.map(\.strideCount)
-    return (strides.max() ?? 0) * 160
+    let files = options.separateParts?.paths.count ?? 1
+    return (strides.max() ?? 0) * 160 * files
       + strides.reduce(0) {
         $0 + SlotTable.byteCount(strideCount: $1, slotCount: 0, policy: options.policy)
       }
@@ -128,6 +139,7 @@ extension MemoryPlanner {
 
   /// The items of the smallest plan at a context length.
   func floorItems(_ contextLength: Int) -> [MemoryPlan.Item] {
+    if let forcedShape { return items(forcedShape, contextLength) }
     let resident = items(.resident, contextLength)
     let floor = items(demand.exact == .required ? .windowed : .streamed, contextLength)
     return sum(floor) < sum(resident) ? floor : resident

@@ -39,16 +39,38 @@ package struct MemoryPlanner {
   enum Shape: Equatable { case resident, windowed, streamed }
 
   private func bestShape(contextLength: Int) throws(MemoryPlanError) -> Shape {
+    if let shape = forcedShape {
+      let needed = items(shape, contextLength)
+      guard options.memoryLimit ?? Int.max >= sum(needed) else {
+        throw tooSmall(needed, contextLength: contextLength)
+      }
+      return shape
+    }
     guard let limit = options.memoryLimit else { return .resident }
     if limit >= sum(items(.resident, contextLength)) { return .resident }
     if demand.exact != .no, limit >= sum(items(.windowed, contextLength)) { return .windowed }
     let floor = floorItems(contextLength)
     guard demand.exact != .required, limit >= sum(floor) else {
-      throw MemoryPlanError(
-        limit: limit, requiredByteCount: sum(floor), items: floor,
-        fixes: fixes(needed: sum(floor), contextLength: contextLength))
+      throw tooSmall(floor, contextLength: contextLength)
     }
     return .streamed
+  }
+
+  /// The shape of a run that keeps less than what fits; nil where the limit decides.
+  var forcedShape: Shape? {
+    switch options.residency {
+    case .whatFits: return nil
+    case .nothing, .dense: return .streamed
+    case .decidingRows, .window:
+      precondition(demand.exact != .no, "only a sparse model keeps neurons apart")
+      return .windowed
+    }
+  }
+
+  private func tooSmall(_ items: [MemoryPlan.Item], contextLength: Int) -> MemoryPlanError {
+    MemoryPlanError(
+      limit: options.memoryLimit ?? 0, requiredByteCount: sum(items), items: items,
+      fixes: fixes(needed: sum(items), contextLength: contextLength))
   }
 
   /// The largest context that keeps the shape, in steps of 64 positions.

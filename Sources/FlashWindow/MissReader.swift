@@ -4,14 +4,19 @@ import FlashIO
 /// apart, and copied to their places afterwards.
 ///
 /// Misses come in ascending order, so reads go out sorted. A miss that is read alone lands in its
-/// slot; merged ones land in the staging area. Nothing allocates after `init`.
+/// slot; merged ones land in the staging area. Where parts of neurons lie in files of their own,
+/// each file has its reader, and every miss goes through all of them. Nothing allocates after
+/// `init`.
 @safe final class MissReader {
-  /// What of the store the reads are for.
-  static let fileIndex = WeightSchedule.FileIndex.bundles
   /// Merged reads of 256 KiB reach the sequential rate of this kind of device, sixteen at a time.
   static let largestRead = 256 << 10
 
   private let engine: any ReadEngine
+  private let fileIndex: Int
+  /// Reads the same extents of the next file, to `slotOffset` bytes further on in each slot.
+  private let next: MissReader?
+  private let slotOffset: Int
+  private let overlapsReads: Bool
   private let limits: ReadPlan.Limits
   private let staging: UnsafeMutableRawPointer
   private let capacity: Int
@@ -25,25 +30,39 @@ import FlashIO
   private let slots: UnsafeMutablePointer<UnsafeMutableRawPointer>
   private let requests: UnsafeMutablePointer<ReadRequest>
   private var batch: ReadBatch?
-  /// Bytes that were wanted and that were asked of the device for them.
-  private(set) var wantedByteCount = 0
-  private(set) var readByteCount = 0
+  private var isLoading = false
+  private var ownWantedByteCount = 0
+  private var ownReadByteCount = 0
 
   /// - Parameters:
+  ///   - fronts: the files that misses are read from.
+  ///   - file: which of them, counted from the first.
   ///   - capacity: the most misses of one load.
   ///   - staging: `stagingByteCount` bytes for merged reads, aligned to the file's unit.
   init(
-    engine: any ReadEngine, capacity: Int, staging: UnsafeMutableRawPointer,
-    stagingByteCount: Int, options: StorageOptions
+    engine: any ReadEngine, fronts: FrontPlaces, file: Int = 0, capacity: Int,
+    staging: UnsafeMutableRawPointer, stagingByteCount: Int, options: StorageOptions
   ) {
-    let file = engine.files[Self.fileIndex]
+    let fileCount = fronts.fileIndices.count
+    let ownByteCount = stagingByteCount / (fileCount - file) / 4096 * 4096
+    next =
+      unsafe file + 1 < fileCount
+      ? MissReader(
+        engine: engine, fronts: fronts, file: file + 1, capacity: capacity,
+        staging: staging + ownByteCount, stagingByteCount: stagingByteCount - ownByteCount,
+        options: options)
+      : nil
+    fileIndex = fronts.fileIndices.lowerBound + file
+    slotOffset = fronts.slotOffset(ofFile: 1)
+    overlapsReads = options.overlapsReads
+    let file = engine.files[fileIndex]
     self.engine = engine
     self.capacity = capacity
     unsafe self.staging = unsafe staging
     limits = ReadPlan.Limits(
       unit: file.unit, memoryAlignment: file.memoryAlignment,
       mergeGap: options.mergeGapByteCount, readAmplification: options.readAmplificationLimit,
-      readByteCount: Self.largestRead, stagingByteCount: stagingByteCount)
+      readByteCount: Self.largestRead, stagingByteCount: ownByteCount)
     plan = ReadPlan(capacity: capacity)
     unsafe wanted = .allocate(capacity: capacity)
     unsafe slots = .allocate(capacity: capacity)
@@ -58,6 +77,10 @@ import FlashIO
 
   var isFull: Bool { count == capacity }
 
+  /// Bytes that were wanted and that were asked of the device for them.
+  var wantedByteCount: Int { ownWantedByteCount + (next?.wantedByteCount ?? 0) }
+  var readByteCount: Int { ownReadByteCount + (next?.readByteCount ?? 0) }
+
   /// Where an extent begins in its slot.
   func lead(of extent: FileExtent) -> Int { extent.offset % limits.unit }
 
@@ -67,10 +90,18 @@ import FlashIO
     unsafe (wanted + count).initialize(to: extent)
     unsafe (slots + count).initialize(to: slot)
     count += 1
+    if let next { unsafe next.add(extent, slot: slot + slotOffset) }
   }
 
   /// Puts the reads for the misses noted since the last call in flight.
   func submit() throws(ReadFailure) {
+    try submitOwn()
+    try next?.submit()
+    if !overlapsReads { try wait() }
+  }
+
+  private func submitOwn() throws(ReadFailure) {
+    isLoading = true
     let wantedBefore = submittedCount == 0 ? 0 : plan.wantedByteCount
     let added = unsafe Span(
       _unsafeElements: UnsafeBufferPointer(
@@ -90,11 +121,11 @@ import FlashIO
           unsafe slots[read.wanted.lowerBound]
         }
       let request = unsafe ReadRequest(
-        fileIndex: Self.fileIndex, extent: read.extent, destination: place)
+        fileIndex: fileIndex, extent: read.extent, destination: place)
       unsafe (requests + index).initialize(to: request)
-      readByteCount += read.extent.byteCount
+      ownReadByteCount += read.extent.byteCount
     }
-    wantedByteCount += plan.wantedByteCount - wantedBefore
+    ownWantedByteCount += plan.wantedByteCount - wantedBefore
     let fresh = unsafe UnsafeBufferPointer(start: requests + first, count: readCount - first)
     if let batch {
       if !fresh.isEmpty { try unsafe engine.submit(fresh, addingTo: batch) }
@@ -104,13 +135,20 @@ import FlashIO
   }
 
   /// Whether `finish` would return at once; lets queued reads go in.
-  var isComplete: Bool { batch.map { engine.isComplete($0) } ?? true }
+  var isComplete: Bool {
+    (batch.map { engine.isComplete($0) } ?? true) && (next?.isComplete ?? true)
+  }
+
+  private func wait() throws(ReadFailure) {
+    guard let batch else { return }
+    self.batch = nil
+    try engine.wait(for: batch)
+  }
 
   /// Waits for the reads of `submit` and copies merged misses to their slots.
   func finish() throws(ReadFailure) {
-    guard let batch else { preconditionFailure("a load begins before it ends") }
-    self.batch = nil
-    try engine.wait(for: batch)
+    precondition(isLoading, "a load begins before it ends")
+    try wait()
     for read in plan.reads {
       guard let offset = read.stagingOffset else { continue }
       for index in read.wanted {
@@ -121,15 +159,18 @@ import FlashIO
       }
     }
     forget()
+    try next?.finish()
   }
 
   /// Forgets a load; the engine is drained already.
   func reset() {
     batch = nil
     forget()
+    next?.reset()
   }
 
   private func forget() {
+    isLoading = false
     count = 0
     submittedCount = 0
     readCount = 0

@@ -1,4 +1,5 @@
 package import FlashIO
+package import FlashWeights
 
 /// How much memory the process may take and how flash is read.
 package struct StorageOptions: Sendable {
@@ -21,6 +22,27 @@ package struct StorageOptions: Sendable {
   ).mergeGap
   /// A merged read brings at most this many times the bytes of separate ones.
   package var readAmplificationLimit = 2.0
+  /// What is kept in memory from one token to the next.
+  package var residency = Residency.whatFits
+  /// Whether reads go on while there is arithmetic. Off, reads are waited for as soon as they are
+  /// submitted and nothing is read before it is wanted; the answer is the same.
+  package var overlapsReads = true
+  /// The neurons' parts in files of their own, from which a windowed run then reads what it misses;
+  /// nil reads bundles.
+  package var separateParts: SeparateParts?
+
+  /// How much of what would fit is kept: everything, but where an ablation takes it away.
+  package enum Residency: Sendable {
+    case whatFits
+    /// Norms and biases: all other weights are read for every token.
+    case nothing
+    /// Also the tensors used whole; all neurons are read for every token.
+    case dense
+    /// Also the deciding rows; neurons that fire are read for every token.
+    case decidingRows
+    /// Also neurons that fired lately, but never all neurons as `resident` has them.
+    case window
+  }
 
   package init() {}
 

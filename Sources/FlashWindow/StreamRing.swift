@@ -24,6 +24,8 @@ import FlashIO
   private let bodyCount: Int
   private let shape: StreamRingShape
   private let base: UnsafeMutableRawPointer
+  /// Whether segments are read before they are wanted.
+  private let readsAhead: Bool
   private let requests: UnsafeMutablePointer<ReadRequest>
   private var batches: [ReadBatch?]
   /// Segments of this forward pass, and where in the ring its first one lies.
@@ -35,12 +37,13 @@ import FlashIO
 
   init(
     engine: any ReadEngine, segments: [Segment], bodyCount: Int, shape: StreamRingShape,
-    base: UnsafeMutableRawPointer
+    base: UnsafeMutableRawPointer, readsAhead: Bool = true
   ) {
     self.engine = engine
     self.segments = segments
     self.bodyCount = bodyCount
     self.shape = shape
+    self.readsAhead = readsAhead
     unsafe self.base = unsafe base
     batches = Array(repeating: nil, count: shape.bufferCount)
     let perSegment = shape.bufferByteCount / Self.requestByteCount + 1
@@ -54,13 +57,14 @@ import FlashIO
   /// Starts a forward pass; the reads that the last one put in flight for it are kept.
   func begin(includesHead: Bool) throws(ReadFailure) {
     segmentCount = includesHead ? segments.count : bodyCount
-    try fill()
+    if readsAhead { try fill() }
   }
 
   /// Waits for `segment` and lends its bytes until `release`.
   ///
   /// - Precondition: segments are asked for in order, one at a time.
   func acquire(_ segment: Int) throws(ReadFailure) -> UnsafeRawPointer {
+    if !readsAhead, segment == issued { try fillAndWait() }
     precondition(segment == consumed && consumed < issued, "segments are used in order")
     let buffer = (firstBuffer + consumed) % shape.bufferCount
     if let batch = batches[buffer] {
@@ -73,7 +77,7 @@ import FlashIO
   /// Gives the buffer of the segment in use back and puts the next reads in flight.
   func release() throws(ReadFailure) {
     consumed += 1
-    try fill()
+    if readsAhead { try fill() }
   }
 
   /// Ends a forward pass that used all its segments.
@@ -92,9 +96,20 @@ import FlashIO
     consumed = 0
   }
 
+  /// Fills all buffers and waits for all of them, so that the device works at its full rate and
+  /// arithmetic not at all.
+  private func fillAndWait() throws(ReadFailure) {
+    try fill()
+    for buffer in batches.indices {
+      guard let batch = batches[buffer] else { continue }
+      batches[buffer] = nil
+      try engine.wait(for: batch)
+    }
+  }
+
   /// Reads as far ahead as there are free buffers, into the next pass by its body only.
   private func fill() throws(ReadFailure) {
-    let horizon = segmentCount + bodyCount
+    let horizon = segmentCount + (readsAhead ? bodyCount : 0)
     while issued < min(horizon, consumed + shape.bufferCount) {
       let segment = issued < segmentCount ? issued : issued - segmentCount
       let buffer = (firstBuffer + issued) % shape.bufferCount

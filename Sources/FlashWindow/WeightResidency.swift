@@ -16,6 +16,9 @@ package import FlashWeights
   let schedule: WeightSchedule
   let ring: StreamRing?
   let window: WindowLoader?
+  let fronts: FrontPlaces
+  /// Whether reads go on while there is arithmetic.
+  package let overlapsReads: Bool
   private let rowRequests: UnsafeMutablePointer<ReadRequest>
   private let rowsPerChunk: Int
   /// Whether anything is not resident.
@@ -42,19 +45,23 @@ package import FlashWeights
     self.schedule = schedule
     self.rowsPerChunk = rowsPerChunk
     readsWhileRunning = plan.feedForward != .resident
+    overlapsReads = options.overlapsReads
+    fronts = FrontPlaces(
+      bundles: manifest.bundles, parts: options.separateParts, unit: units.max() ?? 1)
     ring =
       unsafe schedule.segments.isEmpty
       ? nil
       : StreamRing(
         engine: engine, segments: schedule.segments, bodyCount: schedule.bodyCount,
-        shape: plan.ring, base: arena.base + map.ring)
+        shape: plan.ring, base: arena.base + map.ring, readsAhead: options.overlapsReads)
     if case .windowed(let slots, let staging) = plan.feedForward {
       let places = unsafe WindowLoader.Places(
         slotByteCount: plan.slotByteCount, slots: map.slots.map { unsafe arena.base + $0 },
         staging: arena.base + map.stagingSlots, stagingCount: staging,
         merge: arena.base + map.mergeStaging, mergeByteCount: plan.mergeByteCount)
       window = unsafe WindowLoader(
-        bundles: manifest.bundles, slotsPerLayer: slots, places: places, engine: engine,
+        bundles: manifest.bundles, fronts: fronts, slotsPerLayer: slots, places: places,
+        engine: engine,
         lookAhead: plan.lookAheadSlots > 0
           ? LookAheadArea(
             engine: engine, base: arena.base + map.lookAhead, slotByteCount: plan.slotByteCount)
@@ -147,6 +154,12 @@ package import FlashWeights
   }
 
   // MARK: What is not in order
+
+  /// Where a part of a neuron lies from the address that `beginLoading` gives its stride's front;
+  /// `neuron` counts within the stride.
+  package func frontOffset(ofPart part: Int, neuron: Int, layer: Int) -> Int {
+    fronts.offset(ofPart: part, neuron: neuron, layer: layer)
+  }
 
   /// The address of a tensor that is resident as a whole.
   ///

@@ -27,6 +27,8 @@ struct WeightSchedule {
   enum FileIndex {
     static let dense = 0
     static let bundles = 1
+    /// Neurons' parts in files of their own, where a run has them.
+    static let firstPart = 2
   }
 
   private let capacity: Int

@@ -31,24 +31,7 @@ import FlashWeights
     var mergeByteCount: Int
   }
 
-  /// Where the fronts of a layer's strides lie in `bundles.bin`.
-  private struct Fronts {
-    var offset: Int
-    var stride: Int
-    var byteCount: Int
-
-    init(_ bundle: BundleLayout) {
-      offset = bundle.extent.offset
-      stride = bundle.stride
-      byteCount = bundle.frontByteCount
-    }
-
-    subscript(stride index: Int) -> FileExtent {
-      FileExtent(offset: offset + index * stride, byteCount: byteCount)
-    }
-  }
-
-  private let fronts: [Fronts]
+  private let fronts: [FrontPlaces.Layer]
   private let places: Places
   private var cache: WindowCache
   private var reader: MissReader
@@ -60,19 +43,20 @@ import FlashWeights
   private var stagedCount = 0
 
   init(
-    bundles: [BundleLayout], slotsPerLayer: [Int], places: Places, engine: any ReadEngine,
-    lookAhead: LookAheadArea?, options: StorageOptions
+    bundles: [BundleLayout], fronts: FrontPlaces, slotsPerLayer: [Int], places: Places,
+    engine: any ReadEngine, lookAhead: LookAheadArea?, options: StorageOptions
   ) {
     self.lookAhead = lookAhead
-    fronts = bundles.map { Fronts($0) }
+    self.fronts = fronts.layers
     unsafe self.places = unsafe places
     cache = WindowCache(
       stridesPerLayer: bundles.map(\.strideCount), slotsPerLayer: slotsPerLayer,
       policy: unsafe options.resolvedPolicy(
         windowByteCount: slotsPerLayer.reduce(0, +) * places.slotByteCount))
     let widest = max(1, bundles.map(\.strideCount).max() ?? 1)
+    let most = unsafe Self.missCapacity(places, engine, options) / fronts.fileIndices.count
     reader = unsafe MissReader(
-      engine: engine, capacity: min(widest, Self.missCapacity(bundles, places, engine, options)),
+      engine: engine, fronts: fronts, capacity: max(1, min(widest, most)),
       staging: places.merge, stagingByteCount: places.mergeByteCount, options: options)
     unsafe addresses = .allocate(capacity: widest)
     unsafe isHit = .allocate(capacity: widest)
@@ -86,8 +70,7 @@ import FlashWeights
   /// Misses of one load: as many as can be merged, so that a layer that is missing whole is read
   /// near sequentially, and at most half of what the engine takes at a time.
   private static func missCapacity(
-    _ bundles: [BundleLayout], _ places: Places, _ engine: any ReadEngine,
-    _ options: StorageOptions
+    _ places: Places, _ engine: any ReadEngine, _ options: StorageOptions
   ) -> Int {
     let most = max(1, engine.description.capacity / 2)
     guard unsafe places.mergeByteCount > 0 else { return most }
