@@ -24,6 +24,9 @@ extension DeviceProfile {
       bandwidth: long.bytes, readsPerSecond: random.reads, readByteCount: size)
   }
 
+  /// Batches outstanding at a time: while one is waited for, the others keep the device busy.
+  private static let batchCount = 4
+
   /// Reads and bytes a second.
   private static func rate(
     engine: any ReadEngine, fileIndex: Int, buffer: UnsafeMutableRawBufferPointer,
@@ -35,14 +38,19 @@ extension DeviceProfile {
     let byteCount = min(readByteCount, largest.byteCount)
     precondition(byteCount > 0 && buffer.count >= byteCount, "the file and the buffer hold a read")
     let room = min(buffer.count / byteCount, engine.description.capacity)
-    let readCount = min(room, engine.description.queueDepth)
-    var place: UInt64 = 1
+    let batchCount = min(room, Self.batchCount)
+    let readCount = min(room / batchCount, max(1, engine.description.queueDepth / 2))
+    // Where a measurement begins differs each time, so that no host's memory knows it.
+    var place = UInt64.random(in: 0..<UInt64(placeCount))
     var requests: [ReadRequest] = unsafe []
+    var batches: [ReadBatch?] = Array(repeating: nil, count: batchCount)
+    var batch = 0
     let before = engine.statistics
     let start = ContinuousClock.now
     repeat {
+      if let outstanding = batches[batch] { try engine.wait(for: outstanding) }
       unsafe requests.removeAll(keepingCapacity: true)
-      for index in 0..<readCount {
+      for index in batch * readCount..<(batch + 1) * readCount {
         // Knuth's MMIX generator; its high bits are random enough to scatter reads.
         place =
           isRandom ? place &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407 : place + 1
@@ -53,8 +61,10 @@ extension DeviceProfile {
             extent: FileExtent(offset: number * byteCount, byteCount: byteCount),
             destination: buffer.baseAddress! + index * byteCount))
       }
-      try unsafe engine.readAll(requests)
+      batches[batch] = try unsafe engine.submit(requests)
+      batch = (batch + 1) % batchCount
     } while ContinuousClock.now - start < duration
+    for case .some(let outstanding) in batches { try engine.wait(for: outstanding) }
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     let total = engine.statistics - before
     return (Double(total.readCount) / seconds, Double(total.byteCount) / seconds)

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// What memory this process holds, in bytes, as the kernel counts it (proc_pid_status(5)).
 package struct ProcessMemory: Sendable, Equatable {
   /// VmHWM: the most that was ever resident.
@@ -36,6 +38,17 @@ package struct ProcessMemory: Sendable, Equatable {
     pinned = field("VmPin")
     swapped = field("VmSwap")
     majorFaultCount = Self.majorFaults(root: root)
+  }
+
+  /// Sets VmHWM to what is resident now, so that the peak of what follows can be told apart.
+  ///
+  /// - Returns: false where the kernel refuses; the peak then stays the process's.
+  package static func resetPeak() -> Bool {
+    let descriptor = unsafe open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    // 5 means the peak alone (proc_pid_clear_refs(5)).
+    return unsafe write(descriptor, "5", 1) == 1
   }
 
   /// Field 12 of `/proc/self/stat`; field 2, the name in parentheses, may hold anything.

@@ -13,6 +13,25 @@ extension WorkerPool {
     return max(1, min(cores.count, quotaCoreCount ?? Int.max))
   }
 
+  /// Bytes of the largest cache, which cores share; nil where the kernel does not tell.
+  package static var lastLevelCacheByteCount: Int? {
+    let sizes = (0..<8).compactMap { index -> Int? in
+      let path = "/sys/devices/system/cpu/cpu0/cache/index\(index)/size"
+      // A line such as `32768K`.
+      guard let text = contents(ofFile: path)?.split(separator: "\n").first else { return nil }
+      let unit = text.hasSuffix("K") ? 1 << 10 : text.hasSuffix("M") ? 1 << 20 : 1
+      return Int(text.prefix { $0.isNumber }).map { $0 * unit }
+    }
+    return sizes.max()
+  }
+
+  /// What the processor calls itself; nil where the kernel does not tell.
+  package static var processorName: String? {
+    let line = contents(ofFile: "/proc/cpuinfo")?.split(separator: "\n")
+      .first { $0.hasPrefix("model name") }
+    return line?.split(separator: ":", maxSplits: 1).last.map { String($0.drop { $0 == " " }) }
+  }
+
   /// From a line such as `Cpus_allowed_list:\t0-3,8`.
   private static var allowedProcessors: [Int] {
     let line = contents(ofFile: "/proc/self/status")?.split(separator: "\n")

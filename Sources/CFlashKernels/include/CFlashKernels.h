@@ -107,6 +107,10 @@ const CFlashKernels_Table *CFlashKernels_table(CFlashKernels_InstructionSet);
 // The AMX functions over tiles in plain C, for tests; null where the CPU lacks AVX-512.
 const CFlashKernels_Table *CFlashKernels_emulatedAMXTable(void);
 
+// Reads `count` bytes, a multiple of 256 on a boundary of 64, in 1 or 2 streams, asking for lines
+// `ahead` bytes before they are read. Returns a sum, so that no compiler leaves the reads out.
+uint64_t CFlashKernels_read(const void *bytes, size_t count, size_t streams, size_t ahead);
+
 // A Swift closure of type (Int) -> Void that may not escape, as the two words it is passed in.
 // Swift has no way to hand such a closure to another thread without a box on the heap.
 struct CFlashKernels_body {
