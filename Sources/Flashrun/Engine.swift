@@ -57,10 +57,10 @@ public actor Engine {
     _ continuation: AsyncThrowingStream<GenerationEvent, any Error>.Continuation
   ) {
     do {
-      var loop = GenerationLoop(
-        model: model, options: options, isCancelled: isCancelled
-      ) { continuation.yield($0) }
-      continuation.yield(.finished(try loop.run(prompt)))
+      let result = try model.generate(prompt, options: options, isCancelled: isCancelled) {
+        continuation.yield($0)
+      }
+      continuation.yield(.finished(result))
       continuation.finish()
     } catch {
       continuation.finish(throwing: error)

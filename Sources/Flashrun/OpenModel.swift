@@ -15,10 +15,15 @@ package struct OpenModel {
   package let automaticLimit: AutomaticLimit?
   package let loadDuration: Duration
 
+  /// Everything is given back when the last copy goes. Only one thread may use it, and that thread
+  /// must live as long: reads belong to it (`EngineThread`).
+  ///
   /// - Parameter progress: called with the bytes of resident weights read so far, and of all.
   /// - Throws: `EngineError`, and what `WeightStore.open`, `Tokenizer.init` and
   ///   `Decoder.init` throw.
-  init(path: String, options: EngineOptions, progress: @Sendable (Int, Int) -> Void) throws {
+  package init(
+    path: String, options: EngineOptions, progress: @Sendable (Int, Int) -> Void = { _, _ in }
+  ) throws {
     let start = ContinuousClock.now
     store = try WeightStore.open(path)
     tokenizer = try Tokenizer(of: store)
@@ -44,6 +49,19 @@ package struct OpenModel {
     guard tokens.isEmpty else { return tokens }
     guard let begin = store.configuration.beginTokenID else { throw EngineError.emptyPrompt }
     return [begin]
+  }
+
+  /// Continues a prompt on the caller's thread.
+  ///
+  /// - Parameter onEvent: called with everything that happens but the end.
+  /// - Throws: as `Engine.generate`.
+  package func generate(
+    _ prompt: Prompt, options: GenerationOptions, isCancelled: @escaping () -> Bool = { false },
+    onEvent: @escaping (GenerationEvent) -> Void = { _ in }
+  ) throws -> GenerationResult {
+    var loop = GenerationLoop(
+      model: self, options: options, isCancelled: isCancelled, yield: onEvent)
+    return try loop.run(prompt)
   }
 
   private func encode(_ text: String, parseSpecialTokens: Bool) throws -> [Int32] {

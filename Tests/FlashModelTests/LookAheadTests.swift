@@ -38,7 +38,7 @@ struct LookAheadTests {
     for percent in [0, 10, 40] {
       for window in [1, nil] {
         var options = options(.on)
-        options.storage.window = window
+        options.storage.policy = window.map { .window(tokens: $0) } ?? .lfru
         options = try DecoderRuns.limited(options, converted.store, percent: percent, unit: unit)
         let (decoder, engine) = try DecoderRuns.simulated(
           converted.store, options, seed: 5, unit: unit)

@@ -105,9 +105,9 @@ struct TakenAwayTests {
       let converted = try ConvertedStore(checkpoint, format)
       let folder = try ProjectFiles.TemporaryFolder()
       var shares: [Int] = []
-      let parts = try SeparateParts(of: converted.store, in: folder.path) { done, total in
-        shares.append(done * 100 / total)
-      }
+      let parts = try SeparateParts(
+        of: converted.store, in: folder.path,
+        progress: { done, total in shares.append(done * 100 / total) })
       #expect(shares.last! >= 90 && shares.last! <= 100 && shares == shares.sorted())
       #expect(try FolderListing.names(folder.path).isEmpty, "the files have no name")
       let bundles = try FolderListing.bytes(converted.store.bundlesPath)

@@ -47,7 +47,7 @@ import Testing
     (["-ctk", "f64", "-p", "x"], 64, "'f64' is invalid"),
     (["chat"], 69, "the command 'chat' is planned but not built yet"),
     (["serve", "--port", "80"], 69, "the command 'serve' is planned"),
-    (["calibrate", "m.flash"], 69, "planned"), (["bench"], 69, "planned"),
+    (["calibrate", "m.flash"], 69, "planned"),
     (["io", "probe", "/"], 69, "planned"), (["doctor"], 69, "planned"),
     (["apply-template", "--template", "x"], 69, "planned"),
     (["convert"], 64, "Missing expected argument '<source>'"),
@@ -72,6 +72,20 @@ import Testing
       ["perplexity", "--kl-divergence-base", "/nowhere.kld", "--kl-divergence"], 66,
       "/nowhere.kld: No such file"
     ),
+    (["-t", "1,2", "-p", "x"], 64, "take one value here; `flashrun bench` takes lists"),
+    (["plan", "--mem-limit", "1G,50%"], 64, "take one value here"),
+    (["-t", "two", "-p", "x"], 64, "'two' is invalid for '-t <n>'"),
+    (["bench", "-o", "xml"], 64, "'xml' is invalid for '-o <format>'"),
+    (["bench", "-p", "-1"], 64, "-p -1: it must be 0 or more"),
+    (["bench", "-p", "1,x"], 64, "'1,x' is invalid for '-p <n>'"),
+    (["bench", "-p", "0", "-n", "0"], 64, "there is nothing to measure"),
+    (["bench", "-pg", "512"], 64, "'512' is invalid for '-pg <p,n>'"),
+    (["bench", "-r", "0"], 64, "-r 0: it must be at least 1"),
+    (["bench", "-t", "1,0"], 64, "--threads 0: it must be at least 1"),
+    (["bench", "--mem-limit", "50%,much"], 64, "'much' is no size"),
+    (["bench", "--prompts", "hot"], 64, "'hot' is invalid for '--prompts <which>'"),
+    (["bench", "--ablation", "-p", "64,128"], 64, "--ablation takes one -p and one -n"),
+    (["bench", "-m", "/nowhere.flash"], 66, "no such model: /nowhere.flash"),
     (["logits", "-o", "/tmp/x"], 64, "--tokens-file or with --tokens"),
     (["logits", "-o", "/tmp/x", "--tokens", "1,x"], 64, "'x' is no token id"),
     (["verify", "/nowhere.flash"], 66, "no such model"),
@@ -93,7 +107,9 @@ import Testing
     for code in ["0", "1", "3", "64", "65", "66", "69", "74", "77", "130", "143"] {
       #expect(outcome.output.contains(" \(code)  "))
     }
-    for name in ["run (default)", "convert", "plan", "inspect", "verify", "perplexity", "synth"] {
+    for name in [
+      "run (default)", "convert", "plan", "inspect", "verify", "perplexity", "synth", "bench",
+    ] {
       #expect(outcome.output.contains("  \(name) "))
     }
     #expect(outcome.error.isEmpty)

@@ -3,7 +3,7 @@ internal import ArgumentParser
 /// Commands that are planned but not built: they exit 69 and say so, whatever follows them.
 enum PlannedCommands {
   static let all: [any ParsableCommand.Type] = [
-    Chat.self, Serve.self, Calibrate.self, Bench.self, IO.self, Doctor.self, ApplyTemplate.self,
+    Chat.self, Serve.self, Calibrate.self, IO.self, Doctor.self, ApplyTemplate.self,
   ]
 
   struct Chat: PlannedCommand {
@@ -19,11 +19,6 @@ enum PlannedCommands {
   struct Calibrate: PlannedCommand {
     static let configuration = planned(
       "calibrate", "Train predictors and write a certificate of what they cost.")
-    @OptionGroup var words: AnyWords
-  }
-
-  struct Bench: PlannedCommand {
-    static let configuration = planned("bench", "Measure prompt and decode speed.")
     @OptionGroup var words: AnyWords
   }
 

@@ -14,8 +14,8 @@ struct EngineFlags: ParsableArguments {
       Memory the whole process may take: 2G, 2048M, bytes, 50% of the model, or auto, the smaller \
       of what control groups leave and what is truly free, less a reserve. (default: auto)
       """, valueName: "size"),
-    transform: SizeArgument.init(parsing:))
-  var memoryLimit: SizeArgument?
+    transform: SizeList.init(parsing:))
+  var memoryLimit: SizeList?
 
   @Flag(help: "Go on where the plan says the model does not fit the limit.")
   var force = false
@@ -33,7 +33,7 @@ struct EngineFlags: ParsableArguments {
     help: ArgumentHelp(
       "Threads that compute; never changes the text. (default: one per physical core)",
       valueName: "n"))
-  var threads: Int?
+  var threads: CountList?
 
   @Option(
     help: ArgumentHelp(
@@ -111,20 +111,49 @@ struct EngineFlags: ParsableArguments {
   ///
   /// - Throws: `Failure` for values out of range (usage) and for what is not built (unavailable).
   func engineOptions(_ settings: Settings) throws(Failure) -> EngineOptions {
-    var options = EngineOptions()
-    let limit = try settings.value(memoryLimit, "mem-limit", parse: SizeArgument.init(parsing:))
-    switch limit ?? .automatic {
-    case .automatic: options.memoryLimit = .automatic
-    case .bytes(let byteCount): options.memoryLimit = .bytes(byteCount)
-    case .percent(let percent): options.memoryLimit = .fractionOfModel(percent / 100)
+    let sets = try engineOptionSets(settings)
+    guard let options = sets.first, sets.count == 1 else {
+      throw Failure(
+        .usage, "--mem-limit and --threads take one value here; `flashrun bench` takes lists")
     }
+    return options
+  }
+
+  /// The options for every memory limit and thread count that was given, threads varying fastest.
+  ///
+  /// - Throws: as `engineOptions`.
+  func engineOptionSets(_ settings: Settings) throws(Failure) -> [EngineOptions] {
+    let common = try commonOptions(settings)
+    let limits =
+      try settings.value(memoryLimit, "mem-limit", parse: SizeList.init(parsing:))?.limits
+      ?? [.automatic]
+    let threads = try threadCounts(settings)
+    return limits.flatMap { limit in
+      threads.map { count in
+        var options = common
+        options.memoryLimit = limit
+        options.threadCount = count
+        return options
+      }
+    }
+  }
+
+  private func threadCounts(_ settings: Settings) throws(Failure) -> [Int?] {
+    guard let list = try settings.value(threads, "threads") else { return [nil] }
+    for count in list.counts where !(1...1024).contains(count) {
+      throw Failure(.usage, "--threads \(count): it must be at least 1, at most 1024")
+    }
+    return list.counts
+  }
+
+  private func commonOptions(_ settings: Settings) throws(Failure) -> EngineOptions {
+    var options = EngineOptions()
     let positions = try settings.value(contextLength, "ctx-size", default: 0)
     guard (0...Self.mostPositions).contains(positions) else {
       throw Failure(
         .usage, "--ctx-size \(positions): it must be 0 or more, at most \(Self.mostPositions)")
     }
     options.contextLength = positions == 0 ? nil : positions
-    options.threadCount = try positive(threads, "threads", atMost: 1024, settings)
     options.decoder.sparsity = try sparsityChoice(settings)
     options.decoder.instructionSet = try instructionSet(settings)
     options.decoder.keyFormat = try settings.value(keyFormat, "cache-type-k")

@@ -1,0 +1,188 @@
+internal import FlashIO
+internal import FlashKernels
+internal import FlashModel
+internal import FlashWeights
+internal import FlashWindow
+internal import Flashrun
+
+/// What the host can do, measured just before a run under the same limit: how fast DRAM is read,
+/// and how fast the device that holds the store.
+struct Roofline: Sendable {
+  /// Bytes a second with the run's threads, and with one; nil where the limit is too small.
+  var memoryBandwidth: Double?
+  var memoryBandwidthOfOneThread: Double?
+  /// At the run's queue depth and read size; nil for a store without neurons.
+  var device: DeviceProfile?
+  var threadCount: Int
+  var queueDepth: Int
+  /// What could not be measured, and why.
+  var remarks: [String] = []
+
+  /// A probe reads this much where the limit allows, so that no cache matters.
+  private static let wantedByteCount = 1 << 30
+  /// A probe must be so many times larger than the largest cache.
+  private static let cacheMultiple = 4
+  /// Where the kernel does not tell the cache's size.
+  private static let unknownCacheByteCount = 32 << 20
+
+  /// Measures for about two seconds; the memory it takes is within the limit and given back.
+  ///
+  /// - Precondition: no model is open.
+  /// - Throws: what opening and reading the store's file throws.
+  init(_ store: WeightStore, _ configuration: BenchConfiguration) throws {
+    let storage = configuration.options.decoder.storage
+    threadCount = configuration.options.threadCount ?? WorkerPool.physicalCoreCount
+    queueDepth = storage.queueDepth
+    let process = configuration.plan.items.first { $0.name == "process" }?.byteCount ?? 0
+    let room = (configuration.plan.limit ?? 4 << 30) - process
+    try measureMemory(room: room)
+    guard store.manifest.bundles.contains(where: { $0.extent.byteCount > 0 }) else { return }
+    let byteCount = max(2 << 20, min(64 << 20, room / 2))
+    let arena = try DirectArena(byteCount: byteCount, prefault: true)
+    let engine = try ReadEngineSelection.make(
+      files: [FlashFile(path: store.bundlesPath, direct: storage.direct)], arenas: [arena],
+      configuration: .init(choice: storage.engine, queueDepth: queueDepth, capacity: 1024))
+    device = try unsafe DeviceProfile.measure(
+      engine: engine, fileIndex: 0, buffer: arena.bytes,
+      readByteCount: configuration.plan.readByteCount, duration: .seconds(1))
+  }
+
+  private mutating func measureMemory(room: Int) throws {
+    let cache = WorkerPool.lastLevelCacheByteCount ?? Self.unknownCacheByteCount
+    let byteCount = min(Self.wantedByteCount, room)
+    guard byteCount >= Self.cacheMultiple * cache else {
+      remarks.append(
+        "the limit leaves \(Units.bytes(max(0, room))) for reading DRAM, too little beside a cache "
+          + "of \(Units.bytes(cache)): DRAM's rate is not measured")
+      return
+    }
+    let arena = try DirectArena(byteCount: byteCount, prefault: true)
+    let bytes = unsafe UnsafeRawBufferPointer(arena.bytes)
+    memoryBandwidthOfOneThread = unsafe MemoryProbe.bandwidth(
+      of: bytes, pool: WorkerPool(threadCount: 1))
+    memoryBandwidth =
+      unsafe threadCount == 1
+      ? memoryBandwidthOfOneThread
+      : MemoryProbe.bandwidth(of: bytes, pool: WorkerPool(threadCount: threadCount))
+  }
+
+  /// `DRAM 27.1 GB/s with 2 threads, 14.2 with one; flash 2.10 GB/s, 98400 reads/s of 4608 bytes`.
+  var text: String {
+    func rate(_ value: Double) -> String { Units.threeDigits(value / 1e9) }
+    var parts: [String] = []
+    if let memoryBandwidth, let memoryBandwidthOfOneThread {
+      parts.append(
+        "DRAM is read at \(rate(memoryBandwidth)) GB/s with \(threadCount) "
+          + "thread\(threadCount == 1 ? "" : "s"), \(rate(memoryBandwidthOfOneThread)) with one")
+    }
+    if let device {
+      parts.append(
+        "flash at \(rate(device.bandwidth)) GB/s in order, "
+          + "\(Int(device.readsPerSecond)) reads/s of \(device.readByteCount) bytes at depth "
+          + "\(queueDepth)")
+    }
+    return (parts + remarks).joined(separator: "; ")
+  }
+}
+
+/// How near a test came to what the host can do.
+struct RooflineShare: Sendable {
+  /// What takes longest, were everything else free; nil where nothing was measured that it uses.
+  enum Bound: String, Sendable {
+    case memory = "dram"
+    case flashBandwidth = "flash_bandwidth"
+    case flashReads = "flash_iops"
+
+    var title: String {
+      switch self {
+      case .memory: "DRAM bandwidth"
+      case .flashBandwidth: "flash bandwidth"
+      case .flashReads: "flash IOPS"
+      }
+    }
+  }
+
+  var roofline: Roofline
+  var bound: Bound?
+  /// Of the measured time, the part that the bound alone would take.
+  var fraction: Double?
+  /// Bytes of DRAM that a repetition touches.
+  var memoryByteCount: Int
+
+  init(_ roofline: Roofline, _ result: BenchResult, _ decoder: DecoderShape) {
+    self.roofline = roofline
+    let bytes = result.mean(\.reads.byteCount)
+    memoryByteCount = decoder.memoryByteCount(
+      of: result.test, neurons: result.mean(\.neurons), flashByteCount: bytes)
+    var seconds: [(bound: Bound, seconds: Double)] = []
+    if let bandwidth = roofline.memoryBandwidth {
+      seconds.append((.memory, Double(memoryByteCount) / bandwidth))
+    }
+    if let device = roofline.device {
+      seconds.append((.flashBandwidth, Double(bytes) / device.bandwidth))
+      seconds.append(
+        (.flashReads, Double(result.mean(\.reads.readCount)) / device.readsPerSecond))
+    }
+    guard let longest = seconds.max(by: { $0.seconds < $1.seconds }), longest.seconds > 0 else {
+      return
+    }
+    bound = longest.bound
+    let measured = SampleMath.mean(result.samples.map { Double($0.nanoseconds) / 1e9 })
+    fraction = longest.seconds / max(measured, 1e-9)
+  }
+}
+
+/// What a model touches in DRAM for each forward pass.
+struct DecoderShape: Sendable {
+  private let manifest: StoreManifest
+  private let chunk: Int
+  /// Bytes of one position of the KV cache.
+  private let positionByteCount: Int
+
+  init(_ manifest: StoreManifest, _ decoder: Decoder) {
+    self.manifest = manifest
+    chunk = decoder.prefillChunk
+    let heads = manifest.configuration.layers.reduce(0) { $0 + $1.keyValueHeads }
+    let dimension = manifest.configuration.headDimension
+    positionByteCount =
+      heads
+      * (decoder.keyFormat.byteCount(dimension) + decoder.valueFormat.byteCount(dimension))
+  }
+
+  /// Bytes of DRAM that one repetition touches: tensors used whole and the rows that decide, in
+  /// every pass; of neurons that are computed the rest; the KV cache; and once more what flash
+  /// writes there.
+  func memoryByteCount(of test: BenchTest, neurons: Int, flashByteCount: Int) -> Int {
+    let head = head
+    let whole = manifest.tensors.reduce(0) { sum, tensor in
+      switch tensor.role {
+      case .tokenEmbedding, .positionEmbedding, .outputHead: sum
+      default: sum + tensor.extent.byteCount
+      }
+    }
+    let deciding = manifest.bundles.reduce(0) { $0 + $1.neuronCount * $1.lastPartByteCount }
+    let front = manifest.bundles.first?.frontBytesPerNeuron ?? 0
+    let passes = (test.promptCount + chunk - 1) / chunk + test.generationCount
+    let heads = (test.promptCount > 0 ? 1 : 0) + test.generationCount
+    return passes * (whole + deciding) + heads * head + neurons * front
+      + positions(of: test) * positionByteCount + flashByteCount
+  }
+
+  private var head: Int {
+    let role: TensorRole =
+      manifest.configuration.hasTiedHead ? .tokenEmbedding : .outputHead
+    return manifest.tensors.reduce(0) {
+      $1.role == role && !$1.isBias ? $0 + $1.extent.byteCount : $0
+    }
+  }
+
+  /// Positions that attention reads, over all passes.
+  private func positions(of test: BenchTest) -> Int {
+    let prompt = stride(from: 0, to: test.promptCount, by: chunk).reduce(0) {
+      $0 + min(test.promptCount, $1 + chunk)
+    }
+    let start = max(1, test.promptCount)
+    return prompt + test.generationCount * start
+      + test.generationCount * (test.generationCount + 1) / 2
+  }
+}
