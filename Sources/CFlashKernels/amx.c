@@ -17,8 +17,8 @@
 #define TILE_DOT_SIGNED(sum, a, b) _tile_dpbssd(sum, a, b)
 #include "amx.h"
 
-DOT_ON_TILES(CFlashKernels_amxDotQ8_0, Q8_0, q8_0)
-DOT_ON_TILES(CFlashKernels_amxDotQ4_0, Q4_0, q4_0)
+ON_TILES(CFlashKernels_amx, Q8_0, q8_0)
+ON_TILES(CFlashKernels_amx, Q4_0, q4_0)
 
 #pragma clang attribute pop
 #endif

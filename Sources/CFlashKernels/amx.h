@@ -10,6 +10,11 @@
 // The file that includes this has defined the TILE_ operations.
 #include "avx512.h"
 #include "rows.h"
+#include "accumulate.h"
+#include "accumulate_tokens.h"
+#include "convert.h"
+#include "fold.h"
+#include "fold_tokens.h"
 
 enum {
   tileCount = 16,     // rows, and tokens, of a tile
@@ -234,11 +239,19 @@ static void dotOnTiles(size_t (*tiles)(const CFlashKernels_Dot *, size_t),
     narrow(&rest);
 }
 
+#include "amx_fold.h"
+
 // A call that makes no tile is not to reach below the tiles' buffers on the stack: noinline.
-#define DOT_ON_TILES(name, format, rows)                                                           \
+#define ON_TILES(prefix, format, rows)                                                             \
   static __attribute__((noinline)) size_t tiles##format(const CFlashKernels_Dot *job, size_t n) {  \
     return dotTiles(format, job, n);                                                               \
   }                                                                                                \
-  void name(const CFlashKernels_Dot *job) {                                                        \
+  void prefix##Dot##format(const CFlashKernels_Dot *job) {                                         \
     dotOnTiles(tiles##format, CFlashKernels_avx512Table.rows.dot, job);                            \
+  }                                                                                                \
+  static __attribute__((noinline)) size_t folds##format(const CFlashKernels_Accumulate *job) {     \
+    return foldOnTiles(format, job);                                                               \
+  }                                                                                                \
+  void prefix##Accumulate##format(const CFlashKernels_Accumulate *job) {                           \
+    accumulateOnTiles(folds##format, CFlashKernels_avx512Table.rows.accumulate, job);              \
   }

@@ -78,8 +78,8 @@ static void dotSigned(int sum, int a, int b) {
 #define TILE_DOT_SIGNED(sum, a, b) dotSigned(sum, a, b)
 #include "amx.h"
 
-DOT_ON_TILES(CFlashKernels_emulatedDotQ8_0, Q8_0, q8_0)
-DOT_ON_TILES(CFlashKernels_emulatedDotQ4_0, Q4_0, q4_0)
+ON_TILES(CFlashKernels_emulated, Q8_0, q8_0)
+ON_TILES(CFlashKernels_emulated, Q4_0, q4_0)
 
 #pragma clang attribute pop
 #endif

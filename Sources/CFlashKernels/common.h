@@ -16,6 +16,10 @@ void CFlashKernels_amxDotQ8_0(const CFlashKernels_Dot *);
 void CFlashKernels_amxDotQ4_0(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ8_0(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ4_0(const CFlashKernels_Dot *);
+void CFlashKernels_amxAccumulateQ8_0(const CFlashKernels_Accumulate *);
+void CFlashKernels_amxAccumulateQ4_0(const CFlashKernels_Accumulate *);
+void CFlashKernels_emulatedAccumulateQ8_0(const CFlashKernels_Accumulate *);
+void CFlashKernels_emulatedAccumulateQ4_0(const CFlashKernels_Accumulate *);
 
 // The operand of LDTILECFG.
 typedef struct {

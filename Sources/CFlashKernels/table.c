@@ -19,6 +19,10 @@ static void makeTables(void) {
   amxTable.q4_0.dot = CFlashKernels_amxDotQ4_0;
   emulatedTable.q8_0.dot = CFlashKernels_emulatedDotQ8_0;
   emulatedTable.q4_0.dot = CFlashKernels_emulatedDotQ4_0;
+  amxTable.q8_0.accumulate = CFlashKernels_amxAccumulateQ8_0;
+  amxTable.q4_0.accumulate = CFlashKernels_amxAccumulateQ4_0;
+  emulatedTable.q8_0.accumulate = CFlashKernels_emulatedAccumulateQ8_0;
+  emulatedTable.q4_0.accumulate = CFlashKernels_emulatedAccumulateQ4_0;
   hasTiles = __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&
              tilesAreGranted();
 }

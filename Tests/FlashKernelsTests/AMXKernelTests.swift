@@ -66,6 +66,36 @@ struct AMXKernelTests {
     }
   }
 
+  /// Down rows: neurons of four groups, some silent, and a token for which all are; whole groups
+  /// of 16 blocks and parts of one.
+  @Test(
+    .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),
+    arguments: [RowFormat.q8_0, .q4_0], [512, 544, 1024, 96])
+  func foldsOnTilesGiveTheBitsOfVectors(format: RowFormat, width: Int) {
+    var generator = SeededGenerator(seed: 24)
+    let rows = rows(format, width: width, 75, &generator)
+    let neurons = (0..<75).map { Int32($0 + $0 / 10 * 3) }
+    for tokens in [1, 7, 8, 9, 16, 17, 33] {
+      var coefficients = (0..<tokens).map { _ in
+        generator.floats(75).map { abs($0) < 0.3 ? 0 : $0 }
+      }
+      coefficients[tokens / 2] = Array(repeating: 0, count: 75)
+      // Minus zero would become plus zero if zero were added.
+      let start = generator.floats(tokens * width).map { $0 < 0 ? -0.0 : $0 }
+      let run = { (kernels: Kernels) in
+        var accumulators = start
+        kernels.accumulate(
+          rows, order: Array(0..<75), columns: 0..<width, coefficients: coefficients,
+          firstNeuron: 7, neurons: neurons, to: &accumulators)
+        return bits(accumulators)
+      }
+      let expected = run(Kernels(.avx512))
+      for (name, kernels) in Self.kernels {
+        #expect(run(kernels) == expected, "\(name) tiles, \(tokens) tokens")
+      }
+    }
+  }
+
   /// A NaN scale must not reach other rows or tokens.
   @Test(
     .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),

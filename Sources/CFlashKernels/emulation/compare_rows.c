@@ -117,7 +117,8 @@ static void compareCodec(const Tables *tables, const Format *format) {
   }
 }
 
-enum { mostRows = 37, mostTokens = 41, accumulatedRows = 45, accumulatedTokens = 9 };
+enum { mostRows = 37, mostTokens = 41 };
+enum { accumulatedRows = 75, accumulatedTokens = 19, firstNeuron = 7 };
 
 typedef struct {
   const Format *format;
@@ -228,19 +229,9 @@ static void compareDot(const Tables *tables, const Format *format) {
 typedef struct {
   size_t width;
   const void *rows[accumulatedRows];
+  int32_t neurons[accumulatedRows];
   float coefficients[accumulatedTokens][accumulatedRows];
 } AccumulateCase;
-
-static int32_t everySecond[accumulatedRows];
-
-// Where the group of row r's neuron ends.
-static size_t endOfGroup(const Format *format, size_t r) {
-  size_t end = r + 1;
-  while (format->blockValues > 1 && end < accumulatedRows &&
-         (20 + 2 * end) / CFlashKernels_neuronGroup == (20 + 2 * r) / CFlashKernels_neuronGroup)
-    end++;
-  return end;
-}
 
 static void runAccumulate(const CFlashKernels_Rows *functions, const AccumulateCase *test,
                           size_t first, size_t end, size_t row, size_t rows, size_t token,
@@ -251,8 +242,8 @@ static void runAccumulate(const CFlashKernels_Rows *functions, const AccumulateC
       .endColumn = end,
       .rows = test->rows + row,
       .rowCount = rows,
-      .firstNeuron = 20 + 2 * row, // every second one, over four groups
-      .neurons = everySecond,
+      .firstNeuron = firstNeuron,
+      .neurons = test->neurons + row,
       .coefficients = &test->coefficients[token][row],
       .coefficientStride = accumulatedRows,
       .tokenCount = tokens,
@@ -262,33 +253,63 @@ static void runAccumulate(const CFlashKernels_Rows *functions, const AccumulateC
   functions->accumulate(&job);
 }
 
-// All at once, and group by group, token by token and column by column.
+static size_t neuronOf(const AccumulateCase *test, size_t r) {
+  return firstNeuron + (size_t)test->neurons[r];
+}
+
+// Token by token, column by column, and row by row, or by groups of rows where those are added as
+// one. Gives all that tokens at once may give.
+static void accumulateApart(const CFlashKernels_Rows *checked, const Format *format,
+                            const AccumulateCase *test, float *accumulators) {
+  const size_t width = test->width, step = format->blockValues == 1 ? 64 : 512;
+  const size_t group = format->blockValues == 1 ? 1 : CFlashKernels_neuronGroup;
+  for (size_t t = 0; t < accumulatedTokens; t++)
+    for (size_t first = 0; first < width; first += step)
+      for (size_t r = 0, end; r < accumulatedRows; r = end) {
+        for (end = r + 1; end < accumulatedRows &&
+                          neuronOf(test, end) / group == neuronOf(test, r) / group;)
+          end++;
+        runAccumulate(checked, test, first, first + step < width ? first + step : width, r, end - r,
+                      t, 1, accumulators);
+      }
+}
+
 static void compareAccumulateCuts(const CFlashKernels_Rows *checked, const Format *format,
                                   const AccumulateCase *test, const float *start, float *together) {
-  const size_t width = test->width, step = format->blockValues == 1 ? 64 : 512;
+  static const size_t tokenCounts[] = {1, 2, 3, 4, 5, 8, 9, 16, accumulatedTokens};
+  const size_t width = test->width;
   float *apart = allocate(4 * width * accumulatedTokens);
-  for (size_t tokens = 1; tokens <= accumulatedTokens; tokens++) {
+  memcpy(apart, start, 4 * width * accumulatedTokens);
+  accumulateApart(checked, format, test, apart);
+  for (size_t i = 0; i < sizeof tokenCounts / sizeof *tokenCounts && width > 0; i++) {
+    const size_t tokens = tokenCounts[i], rest = accumulatedTokens - tokens;
     memcpy(together, start, 4 * width * accumulatedTokens);
-    memcpy(apart, start, 4 * width * accumulatedTokens);
-    if (width > 0)
-      runAccumulate(checked, test, 0, width, 0, accumulatedRows, 0, tokens, together);
-    for (size_t t = 0; t < tokens; t++)
-      for (size_t first = 0; first < width; first += step)
-        for (size_t r = 0; r < accumulatedRows; r = endOfGroup(format, r))
-          runAccumulate(checked, test, first, first + step < width ? first + step : width, r,
-                        endOfGroup(format, r) - r, t, 1, apart);
+    runAccumulate(checked, test, 0, width, 0, accumulatedRows, 0, tokens, together);
     describe("width %zu, %zu tokens, cut", width, tokens);
-    expectSame(together, apart, width * accumulatedTokens);
+    expectSame(together, apart, width * tokens);
+    expectSame(together + width * tokens, start + width * tokens, width * rest);
   }
   free(apart);
+}
+
+// Coefficients with zeros, tokens without any of the first rows and one without any row, and starts
+// of minus zero, which added zeros would turn.
+static void fillCase(AccumulateCase *test, float *start) {
+  for (size_t i = 0; i < test->width * accumulatedTokens; i++)
+    start[i] = i % 3 == 0 ? -0.0f : randomFloat(-1, 1);
+  for (size_t r = 0; r < accumulatedRows; r++) {
+    test->neurons[r] = (int32_t)(r + r / 10 * 3);
+    for (size_t t = 0; t < accumulatedTokens; t++) {
+      const float c = randomFloat(-1, 1);
+      test->coefficients[t][r] = fabsf(c) < 0.3f || (t % 5 == 4 && r < 30) || t == 14 ? 0 : c;
+    }
+  }
 }
 
 static void compareAccumulate(const Tables *tables, const Format *format) {
   const CFlashKernels_Rows *reference = rowsOf(tables->reference, format);
   size_t width;
   beginPart("accumulate", format->name, 2e-6);
-  for (int32_t r = 0; r < accumulatedRows; r++)
-    everySecond[r] = 2 * r;
   for (size_t w = 0; (width = widthAt(format, w)) != SIZE_MAX; w++) {
     AccumulateCase test = {.width = width};
     const size_t size = width * accumulatedTokens, stride = rowBytes(format, width) + 1;
@@ -296,21 +317,18 @@ static void compareAccumulate(const Tables *tables, const Format *format) {
     float *values = allocate(4 * width);
     double *scale = allocate(8 * size);
     uint8_t *rows = allocate(stride * accumulatedRows + 8);
-    randomFloats(start, size, -1, 1);
+    fillCase(&test, start);
     for (size_t i = 0; i < size; i++)
-      scale[i] = fabs((double)start[i]);
+      scale[i] = fabs((double)start[i]) + 1e-30;
     for (size_t r = 0; r < accumulatedRows; r++) {
       uint8_t *row = rows + width % 3 + r * stride;
       randomRow(format, width, row);
       test.rows[r] = row;
       reference->decodeRow(width, row, values);
-      for (size_t t = 0; t < accumulatedTokens; t++) {
-        const float c = randomFloat(-1, 1);
-        test.coefficients[t][r] = fabsf(c) < 0.3f ? 0 : c;
+      for (size_t t = 0; t < accumulatedTokens; t++)
         for (size_t i = 0; i < width; i++)
           scale[t * width + packedPlace(format, width, i)] +=
               fabs((double)test.coefficients[t][r] * (double)values[i]);
-      }
     }
     compareAccumulateCuts(rowsOf(tables->checked, format), format, &test, start, found);
     memcpy(expected, start, 4 * size);
