@@ -89,9 +89,13 @@ package struct PredictorExtent: Codable, Equatable, Sendable {
 extension Calibration {
   /// Bytes of all predictors without counts and orders, as they lie in memory.
   package var predictorByteCount: Int {
-    layers.reduce(0) { sum, layer in
-      [layer.reduction, layer.expansion, layer.bias].compactMap { $0 }
-        .reduce(sum) { $0 + $1.extent.byteCount }
-    }
+    layers.reduce(0) { $0 + $1.predictorByteCount }
+  }
+}
+
+extension LayerCalibration {
+  /// Bytes of the predictor without counts and order.
+  package var predictorByteCount: Int {
+    [reduction, expansion, bias].reduce(0) { $0 + ($1?.extent.byteCount ?? 0) }
   }
 }
