@@ -8,16 +8,19 @@ extension Decoder {
   /// Opens a store under the given options; when it returns, everything resident is in DRAM.
   ///
   /// - Parameter progress: called while resident weights are read, with bytes done and in all.
-  /// - Throws: `DecoderError.unsupported` for options the model cannot have, `MemoryPlanError` when
+  /// - Throws: `DecoderError.unsupported` for options the model cannot have, `uncertified` for
+  ///   `predicted` over a store without a certificate, `StoreError` for a predictor file that is
+  ///   missing or cut, `MemoryPlanError` when
   ///   the limit is below the floor, `ArenaFailure`, `FileFailure`, `ReadEngineFailure` and
   ///   `ReadFailure` for what the system refuses.
   package convenience init(
     store: WeightStore, options: DecoderOptions = DecoderOptions(),
     progress: (Int, Int) -> Void = { _, _ in }
   ) throws {
-    let files = try Self.openFiles(store, options.storage)
+    let files = try Self.openFiles(store, options)
     try self.init(
-      manifest: store.manifest, files: files, options: options, progress: progress
+      manifest: store.manifest, calibration: store.calibration,
+      firingCounts: try store.firingCounts(), files: files, options: options, progress: progress
     ) { arena, capacity throws(ReadEngineFailure) in
       try ReadEngineSelection.make(
         files: files, arenas: [arena],
@@ -29,13 +32,21 @@ extension Decoder {
 
   /// Opens a store over any read engine; tests simulate one.
   ///
-  /// - Parameter makeEngine: given the arena and the number of reads that may be outstanding.
+  /// - Parameters:
+  ///   - firingCounts: what the window starts with; nil starts it empty.
+  ///   - files: the dense and the bundle file, and for `predicted` the predictor file.
+  ///   - makeEngine: given the arena and the number of reads that may be outstanding.
   package convenience init(
-    manifest: StoreManifest, files: [FlashFile], options: DecoderOptions,
+    manifest: StoreManifest, calibration: Calibration? = nil, firingCounts: [[Int32]]? = nil,
+    files: [FlashFile], options: DecoderOptions,
     progress: (Int, Int) -> Void = { _, _ in },
     makeEngine: (DirectArena, Int) throws -> any ReadEngine
   ) throws {
-    let settings = try DecoderSettings(manifest: manifest, options: options)
+    let settings = try DecoderSettings(
+      manifest: manifest, calibration: calibration, options: options)
+    var storage = options.storage
+    storage.windowCurve =
+      storage.windowCurve ?? calibration?.certificate.map { WindowCurve($0) }
     let unit = files.map(\.unit).max() ?? 1
     let plan = try settings.planner(unit: unit).plan()
     let memory = try ScratchArena(
@@ -47,8 +58,8 @@ extension Decoder {
     let engine = try makeEngine(arena, DecoderSettings.outstandingReads)
     let residency = WeightResidency(
       manifest: manifest, plan: plan, engine: engine, arena: arena,
-      rowsPerChunk: settings.chunk, options: options.storage)
-    try residency.load(progress: progress)
+      rowsPerChunk: settings.chunk, options: storage)
+    try residency.load(firingCounts: firingCounts, progress: progress)
     let buffers = settings.buffers(contextLength: plan.contextLength, in: memory)
     let core = DecoderCore(
       configuration: manifest.configuration, kernels: settings.kernels,
@@ -59,6 +70,7 @@ extension Decoder {
         core: core, weights: ModelWeights(manifest), cache: buffers.cache,
         rotary: buffers.rotary, memory: memory, plan: plan,
         mode: settings.mode(for: plan), sliceByteCount: max(1, options.sliceByteCount),
+        predictor: settings.predictor, computesResidentGates: options.computesResidentGates,
         meter: options.measuresActivity
           ? ActivityMeter(manifest, recordsActiveSets: options.recordsActiveSets) : nil
       ))
@@ -70,18 +82,23 @@ extension Decoder {
   package static func plan(
     store: WeightStore, options: DecoderOptions
   ) throws -> (plan: MemoryPlan, mode: SparsityMode) {
-    let files = try openFiles(store, options.storage)
-    let settings = try DecoderSettings(manifest: store.manifest, options: options)
+    let files = try openFiles(store, options)
+    let settings = try DecoderSettings(
+      manifest: store.manifest, calibration: store.calibration, options: options)
     let plan = try settings.planner(unit: files.map(\.unit).max() ?? 1).plan()
     return (plan, settings.mode(for: plan))
   }
 
   private static func openFiles(
-    _ store: WeightStore, _ storage: StorageOptions
+    _ store: WeightStore, _ options: DecoderOptions
   ) throws(FileFailure) -> [FlashFile] {
+    let storage = options.storage
     var files: [FlashFile] = []
     for path in [store.densePath, store.bundlesPath] + (storage.separateParts?.paths ?? []) {
       files.append(try FlashFile(path: path, direct: storage.direct))
+    }
+    if options.sparsity == .predicted, store.calibration != nil {
+      files.append(try FlashFile(path: store.predictorPath, direct: storage.direct))
     }
     return files
   }

@@ -29,6 +29,8 @@ package import FlashWindow
   package enum LogitsRequest: Sendable { case none, last, all }
 
   package var contextLength: Int { plan.contextLength }
+  /// Whether what is computed depends on what happens to be in DRAM, as an option allows.
+  package var dependsOnCache: Bool { mode == .predicted && feedForward.computesResidentGates }
   /// Counts which neurons fire; nil unless `DecoderOptions.measuresActivity` asked for it.
   package var meter: ActivityMeter? { feedForward.meter }
   package var instructionSet: InstructionSet { core.kernels.instructionSet }
@@ -48,7 +50,8 @@ package import FlashWindow
     embedding = TokenEmbedding(core: core, weights: weights)
     attention = Attention(core: core, cache: parts.cache, rotary: parts.rotary)
     feedForward = SparseFeedForward(
-      core: core, mode: mode, sliceByteCount: parts.sliceByteCount, meter: parts.meter)
+      core: core, mode: mode, sliceByteCount: parts.sliceByteCount, predictor: parts.predictor,
+      computesResidentGates: parts.computesResidentGates, meter: parts.meter)
   }
 
   /// Forgets all tokens.

@@ -18,6 +18,12 @@ package struct DecoderOptions: Sendable {
   package var sliceByteCount = 2 << 20
   /// Rows of logits that one call can hand out per chunk: 1 to generate, more to score text.
   package var logitsRowCapacity = 1
+  /// Whether `predicted` may run without a certificate: for the one who is about to price it.
+  package var allowsUnpriced = false
+  /// Whether `predicted` also multiplies the gates of neurons that were not named but are in DRAM,
+  /// and computes those that fire. The answer then depends on the cache: on the memory limit and on
+  /// what was read before.
+  package var computesResidentGates = false
   /// Bytes that the caller's tokenizer takes, for the plan.
   package var textByteCount = 0
   /// Whether to count which neurons fire (`Decoder.meter`); costs allocations for every token.
@@ -35,14 +41,18 @@ package enum SparsityChoice: String, CaseIterable, Sendable {
   /// Lossless: `exact` where the model and the limit allow, otherwise `dense`.
   case auto
   case dense, exact
+  /// Lossy: what the store's predictors expect, at the price its certificate names.
+  case predicted
 }
 
-/// What is computed (design: dense and exact give the same bits).
+/// What is computed; dense and exact give the same bits.
 package enum SparsityMode: String, Sendable {
   /// Every neuron.
   case dense
   /// Only neurons that their resident gate row says fire; ReLU models.
   case exact
+  /// Only neurons that a predictor names; lossy.
+  case predicted
 }
 
 /// Why a forward pass ended early or could not begin.
@@ -55,6 +65,8 @@ package enum DecoderError: Error {
   case unsupported(String)
   /// An instruction set that this CPU, or its kernel, does not offer.
   case missingInstructions(InstructionSet)
+  /// `predicted` over a store without a certificate.
+  case uncertified
   /// `isCancelled` said so; the KV cache keeps whole chunks only.
   case cancelled
 }

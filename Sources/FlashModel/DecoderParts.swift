@@ -12,5 +12,7 @@ struct DecoderParts {
   var plan: MemoryPlan
   var mode: SparsityMode
   var sliceByteCount: Int
+  var predictor: SparsityPredictor?
+  var computesResidentGates: Bool
   var meter: ActivityMeter?
 }

@@ -15,6 +15,10 @@ struct ScratchShape {
   var keyValueWidth: Int
   var queryHeads: Int
   var feedForwardWidth: Int
+  /// The largest rank of a predictor, and bytes of its prepared hidden state; 0 without predictors.
+  var usesPredictor = false
+  var predictorRank = 0
+  var hiddenByteCount = 0
   /// Bytes of the largest prepared activation: of the residual width or of the query width.
   var activationByteCount: Int
 
@@ -25,7 +29,7 @@ struct ScratchShape {
 
   init(
     configuration: ModelConfiguration, kernels: Kernels, chunk: Int, threadCount: Int,
-    logitsRows: Int, contextLength: Int
+    logitsRows: Int, contextLength: Int, predictor: SparsityPredictor?
   ) {
     let layers = configuration.layers
     width = configuration.width
@@ -46,6 +50,11 @@ struct ScratchShape {
       }
     }
     activationByteCount = (largest + 63) / 64 * 64
+    if let predictor {
+      predictorRank = predictor.rank
+      hiddenByteCount = (predictor.hiddenByteCount(kernels) + 63) / 64 * 64
+    }
+    usesPredictor = predictor != nil
   }
 }
 
@@ -92,6 +101,15 @@ struct ScratchShape {
   let guesses: UnsafeMutablePointer<Float>
   let guessedStrides: UnsafeMutablePointer<Int32>
   let guessedValues: UnsafeMutablePointer<Float>
+  /// With predictors: up rows beside `rowAddresses`, `[feedForwardWidth]`; a token's deciding and
+  /// up products in order, `[threadCount, 2, feedForwardWidth]`; the hidden states
+  /// `[chunk, predictorRank]`, the same prepared `[chunk, hiddenByteCount]`; and a bit for each
+  /// token and neuron, `[chunk, feedForwardWidth / 64]`.
+  let upAddresses: UnsafeMutablePointer<UnsafeRawPointer>
+  let orderedProducts: UnsafeMutablePointer<Float>
+  let hidden: UnsafeMutablePointer<Float>
+  let preparedHidden: UnsafeMutableRawPointer
+  let predictedSets: UnsafeMutablePointer<UInt64>
   /// Rows of embeddings, `[chunk]`.
   let lookUpRows: UnsafeMutablePointer<Int32>
   let lookUpAddresses: UnsafeMutablePointer<UnsafeRawPointer>
@@ -127,6 +145,13 @@ struct ScratchShape {
     unsafe guesses = arena.take(Float.self, shape.feedForwardWidth)
     unsafe guessedStrides = arena.take(Int32.self, Self.guessCapacity)
     unsafe guessedValues = arena.take(Float.self, Self.guessCapacity)
+    let predicted = shape.usesPredictor ? shape.feedForwardWidth : 0
+    unsafe upAddresses = arena.take(UnsafeRawPointer.self, predicted)
+    unsafe orderedProducts = arena.take(Float.self, shape.threadCount * 2 * predicted)
+    unsafe hidden = arena.take(Float.self, chunk * shape.predictorRank)
+    unsafe preparedHidden = UnsafeMutableRawPointer(
+      arena.take(UInt8.self, chunk * shape.hiddenByteCount))
+    unsafe predictedSets = arena.take(UInt64.self, chunk * ((predicted + 63) / 64))
     unsafe lookUpRows = arena.take(Int32.self, chunk)
     unsafe lookUpAddresses = arena.take(UnsafeRawPointer.self, chunk)
     unsafe attentionWeights = arena.take(

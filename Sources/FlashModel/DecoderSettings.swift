@@ -14,15 +14,28 @@ struct DecoderSettings {
   let chunk: Int
   let keyFormat: KeyValueFormat
   let valueFormat: KeyValueFormat
+  /// There where `predicted` was asked for.
+  let predictor: SparsityPredictor?
 
-  init(manifest: StoreManifest, options: DecoderOptions) throws(DecoderError) {
+  init(
+    manifest: StoreManifest, calibration: Calibration?, options: DecoderOptions
+  ) throws(DecoderError) {
     let configuration = manifest.configuration
     let isa = options.instructionSet ?? .best
     guard isa.isSupported else { throw .missingInstructions(isa) }
-    if options.sparsity == .exact, !configuration.activation.isSparse {
+    if [.exact, .predicted].contains(options.sparsity), !configuration.activation.isSparse {
       throw .unsupported(
-        "--sparsity exact needs a ReLU model: \(configuration.architecture) computes "
-          + "\(configuration.activation.rawValue), of which no neuron is ever silent")
+        "--sparsity \(options.sparsity.rawValue) needs a ReLU model: "
+          + "\(configuration.architecture) computes \(configuration.activation.rawValue), of which "
+          + "no neuron is ever silent")
+    }
+    if options.sparsity == .predicted {
+      guard let calibration, calibration.certificate != nil || options.allowsUnpriced else {
+        throw .uncertified
+      }
+      predictor = SparsityPredictor(calibration)
+    } else {
+      predictor = nil
     }
     self.manifest = manifest
     self.options = options
@@ -61,13 +74,14 @@ struct DecoderSettings {
     let settings = self
     let exact: MemoryDemand.ExactDemand =
       switch options.sparsity {
-      case .dense: .no
+      case .dense, .predicted: .no
       case .exact: .required
       case .auto: manifest.configuration.activation.isSparse ? .ifItFits : .no
       }
     return MemoryDemand(
       items: { settings.items(contextLength: $0) }, contextLength: options.contextLength,
-      maximumContextLength: min(4096, maximumContextLength), exact: exact, rowsPerChunk: chunk)
+      maximumContextLength: min(4096, maximumContextLength), exact: exact,
+      predictorExtents: predictor?.extents, rowsPerChunk: chunk)
   }
 
   /// Everything but weights.
@@ -92,8 +106,10 @@ struct DecoderSettings {
     return configuration.layers.reduce(0) { $0 + $1.keyValueHeads } * perPosition * contextLength
   }
 
-  /// Which arithmetic a plan means: deciding rows in DRAM make `exact` free.
+  /// Which arithmetic a plan means: deciding rows in DRAM make `exact` free, predictors are used
+  /// where they were asked for.
   func mode(for plan: MemoryPlan) -> SparsityMode {
+    if predictor != nil { return .predicted }
     guard options.sparsity != .dense, manifest.configuration.activation.isSparse else {
       return .dense
     }
@@ -112,7 +128,7 @@ struct DecoderSettings {
     let configuration = manifest.configuration
     let shape = ScratchShape(
       configuration: configuration, kernels: kernels, chunk: chunk, threadCount: threadCount,
-      logitsRows: options.logitsRowCapacity, contextLength: contextLength)
+      logitsRows: options.logitsRowCapacity, contextLength: contextLength, predictor: predictor)
     var rotary: RotaryEmbedding?
     if case .rotary(let settings) = configuration.positions {
       rotary = RotaryEmbedding(settings, chunk: chunk, scratch: arena)

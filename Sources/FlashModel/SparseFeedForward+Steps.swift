@@ -183,7 +183,7 @@ extension SparseFeedForward {
       format: format)
   }
 
-  private func multiply(
+  func multiply(
     _ format: RowFormat, rows: UnsafePointer<UnsafeRawPointer>, count: Int, tokenCount: Int,
     into output: UnsafeMutablePointer<Float>
   ) {

@@ -95,7 +95,7 @@ extension SparseFeedForward {
 
   /// Places of a load without the group of neurons that it has in part: the next load finds those
   /// again. A load has room for more than a group.
-  private func wholeGroups(
+  func wholeGroups(
     _ places: Range<Int>, _ active: ActiveSet, _ bundles: BundleLayout
   ) -> Range<Int> {
     guard places.upperBound < active.count else { return places }

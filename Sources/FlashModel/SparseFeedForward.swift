@@ -3,7 +3,8 @@ import FlashKernels
 import FlashWeights
 import FlashWindow
 
-/// The feed-forward part over bundles of neurons, dense or sparse by one path.
+/// The feed-forward part over bundles of neurons, dense or sparse by one path; what a predictor
+/// names goes another (`forwardPredicted`).
 ///
 /// Neurons are taken in pieces in ascending order. In each piece the deciding rows (gate, or up
 /// where there is no gate) are multiplied first; `exact` keeps only the neurons that fire for some
@@ -16,6 +17,10 @@ struct SparseFeedForward {
   let mode: SparsityMode
   /// Deciding rows of a windowed layer that are multiplied before what fires is asked of flash.
   let sliceByteCount: Int
+  /// There in `predicted`.
+  let predictor: SparsityPredictor?
+  /// Whether what happens to be in DRAM is computed too.
+  let computesResidentGates: Bool
   /// Counts what fires, where somebody wants to know.
   let meter: ActivityMeter?
 
@@ -30,7 +35,9 @@ struct SparseFeedForward {
       into: scratch.normed)
     unsafe scratch.accumulators.update(
       repeating: 0, count: tokenCount * core.configuration.width)
-    if core.residency.isWindowed {
+    if let predictor {
+      try forwardPredicted(predictor, weights, layer: layer, tokenCount: tokenCount)
+    } else if core.residency.isWindowed {
       try forwardWindowed(weights, layer: layer, tokenCount: tokenCount)
     } else {
       try forwardInOrder(weights, layer: layer, tokenCount: tokenCount)

@@ -19,6 +19,8 @@ struct ArenaMap {
   private(set) var mergeStaging = 0
   private(set) var lookAhead = 0
   private(set) var rows = 0
+  /// One for each of the plan's predictor extents.
+  private(set) var predictors: [Int] = []
   private(set) var byteCount = 0
   /// Bytes of one looked-up row with its widening; 0 where every row is resident.
   let rowByteCount: Int
@@ -40,7 +42,9 @@ struct ArenaMap {
       decidingRows = manifest.bundles.map { _ in nil }
     case .windowed(let slotsPerLayer, let stagingCount):
       bundles = manifest.bundles.map { _ in nil }
-      decidingRows = manifest.bundles.map { take($0.neuronCount * $0.lastPartByteCount) }
+      decidingRows = manifest.bundles.map {
+        plan.usesPredictors ? nil : take($0.neuronCount * $0.lastPartByteCount)
+      }
       slots = slotsPerLayer.map { take($0 * plan.slotByteCount) }
       stagingSlots = take(stagingCount * plan.slotByteCount)
       mergeStaging = take(plan.mergeByteCount)
@@ -52,6 +56,7 @@ struct ArenaMap {
       decidingRows = manifest.bundles.map { _ in nil }
       ring = take(plan.ring.byteCount)
     }
+    predictors = (plan.predictorExtents ?? []).map { take($0.byteCount) }
     if !lookedUp.isEmpty { rows = take(2 * rowsPerChunk * rowByteCount) }
   }
 

@@ -22,8 +22,11 @@ struct FrontPlaces {
   /// Bytes from one separate part to the next in a slot.
   private let partByteCount: Int
 
-  /// - Parameter unit: the largest direct-I/O unit of the files.
-  init(bundles: [BundleLayout], parts: SeparateParts?, unit: Int) {
+  /// - Parameters:
+  ///   - isWhole: whether the deciding part belongs to it, as where neurons are predicted.
+  ///   - unit: the largest direct-I/O unit of the files.
+  init(bundles: [BundleLayout], parts: SeparateParts?, isWhole: Bool, unit: Int) {
+    precondition(parts == nil || !isWhole, "whole bundles are not cut into parts")
     self.bundles = bundles
     self.parts = parts
     partByteCount = parts?.partByteCount(unit: max(512, unit)) ?? 0
@@ -34,7 +37,8 @@ struct FrontPlaces {
           offset: first.offset, distance: first.byteCount, byteCount: first.byteCount)
       }
       return Layer(
-        offset: bundle.extent.offset, distance: bundle.stride, byteCount: bundle.frontByteCount)
+        offset: bundle.extent.offset, distance: bundle.stride,
+        byteCount: bundle.windowByteCount(isWhole: isWhole))
     }
   }
 

@@ -1,4 +1,5 @@
-import FlashWeights
+package import FlashIO
+package import FlashWeights
 
 /// What the process will hold in memory, decided before anything is loaded.
 ///
@@ -25,8 +26,9 @@ package struct MemoryPlan: Sendable, Equatable {
   package enum FeedForwardResidency: Sendable, Equatable {
     /// All bundles of every layer.
     case resident
-    /// Deciding rows resident; fronts of bundles in `slotsPerLayer` slots of each layer, the rest
-    /// read into `stagingSlots` slots that nobody keeps.
+    /// Deciding rows resident and fronts of bundles in `slotsPerLayer` slots of each layer, or,
+    /// with predictors, whole bundles in the slots; the rest is read into `stagingSlots` slots that
+    /// nobody keeps.
     case windowed(slotsPerLayer: [Int], stagingSlots: Int)
     /// The first `residentStrides` strides of each layer; the others pass through the stream ring.
     case streamed(residentStrides: [Int])
@@ -41,6 +43,9 @@ package struct MemoryPlan: Sendable, Equatable {
   package var residentTensors: [Bool]
   package var ring: StreamRingShape
   package var slotByteCount: Int
+  /// What of the predictor file is resident, instead of deciding rows, so that slots hold whole
+  /// bundles; nil where neurons are not predicted.
+  package var predictorExtents: [FileExtent]?
   /// Bytes of the area in which merged reads of a windowed run land.
   package var mergeByteCount: Int
   /// Slots for bundles that are read on a guess.
@@ -63,6 +68,19 @@ package struct MemoryPlan: Sendable, Equatable {
   }
 
   package var byteCount: Int { items.reduce(0) { $0 + $1.byteCount } }
+
+  var usesPredictors: Bool { predictorExtents != nil }
+
+  /// Bytes that pass through the ring for a token, widening aside; 0 for other shapes.
+  package func streamedByteCount(_ manifest: StoreManifest) -> Int {
+    guard case .streamed(let residentStrides) = feedForward else { return 0 }
+    let tensors = zip(manifest.tensors, residentTensors).reduce(0) { sum, pair in
+      pair.1 || manifest.isLookedUp(pair.0) ? sum : sum + pair.0.extent.byteCount
+    }
+    return zip(manifest.bundles, residentStrides).reduce(tensors) {
+      $0 + ($1.0.strideCount - $1.1) * $1.0.stride
+    }
+  }
 }
 
 /// The buffers through which tensors pass that are not resident.
@@ -95,6 +113,9 @@ package struct MemoryDemand: Sendable {
   package var maximumContextLength: Int
   /// Which arithmetic is wanted: `exact` needs the deciding rows.
   package var exact: ExactDemand
+  /// What of the predictor file must be resident; nil where neurons are not predicted. With
+  /// predictors `exact` is not looked at: what is predicted is computed wherever bundles are.
+  package var predictorExtents: [FileExtent]?
   /// Rows of the embedding that one chunk may look up.
   package var rowsPerChunk: Int
 
@@ -102,12 +123,14 @@ package struct MemoryDemand: Sendable {
 
   package init(
     items: @escaping @Sendable (Int) -> [MemoryPlan.Item], contextLength: Int?,
-    maximumContextLength: Int, exact: ExactDemand, rowsPerChunk: Int
+    maximumContextLength: Int, exact: ExactDemand, predictorExtents: [FileExtent]? = nil,
+    rowsPerChunk: Int
   ) {
     self.items = items
     self.contextLength = contextLength
     self.maximumContextLength = maximumContextLength
     self.exact = exact
+    self.predictorExtents = predictorExtents
     self.rowsPerChunk = rowsPerChunk
   }
 }

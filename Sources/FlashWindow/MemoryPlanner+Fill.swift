@@ -48,7 +48,8 @@ extension MemoryPlanner {
     return MemoryPlan(
       limit: options.memoryLimit, items: items, contextLength: contextLength,
       feedForward: feedForward, residentTensors: resident, ring: ring,
-      slotByteCount: slotByteCount, mergeByteCount: mergeByteCount,
+      slotByteCount: slotByteCount, predictorExtents: demand.predictorExtents,
+      mergeByteCount: mergeByteCount,
       lookAheadSlots: shape == .windowed ? lookAheadSlots : 0,
       modelByteCount: modelByteCount,
       minimumByteCount: sum(floorItems(floorContext)),

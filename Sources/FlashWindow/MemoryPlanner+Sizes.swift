@@ -29,13 +29,14 @@ extension MemoryPlanner {
     }
   }
 
-  /// Bytes of a window slot: the front of the widest stride, widened to whole units wherever in a
-  /// unit the stride begins.
+  /// Bytes of a window slot: the front of the widest stride, or all its parts where neurons are
+  /// predicted, widened to whole units wherever in a unit the stride begins.
   var slotByteCount: Int {
     if let parts = options.separateParts { return parts.slotByteCount(unit: unit) }
     return manifest.bundles.map { bundle in
       let misalignment = bundle.stride % unit == 0 ? 0 : unit - 512
-      return (bundle.frontByteCount + misalignment + unit - 1) / unit * unit
+      let wanted = bundle.windowByteCount(isWhole: usesPredictors)
+      return (wanted + misalignment + unit - 1) / unit * unit
     }.max() ?? 0
   }
 
@@ -54,10 +55,10 @@ extension MemoryPlanner {
     return Self.pageRounded(min(8 << 20, max(64 << 10, bundleByteCount / 16)))
   }
 
-  /// Guesses are reads beside others, of whole bundles.
+  /// Guesses are reads beside others, of whole fronts, made from resident deciding rows.
   var lookAheadSlots: Int {
-    options.lookAhead == .off || !options.overlapsReads || options.separateParts != nil
-      ? 0 : LookAheadArea.slotCount
+    let isOff = options.lookAhead == .off || !options.overlapsReads || usesPredictors
+    return isOff || options.separateParts != nil ? 0 : LookAheadArea.slotCount
   }
 
   /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
@@ -85,6 +86,10 @@ extension MemoryPlanner {
   /// The least a shape takes at a context length, item by item.
   func items(_ shape: Shape, _ contextLength: Int) -> [MemoryPlan.Item] {
     var items = demand.items(contextLength)
+    if let extents = demand.predictorExtents {
+      let byteCount = extents.reduce(0) { $0 + Self.pageRounded($1.byteCount) }
+      items.append(.init("predictor", byteCount, "low-rank predictors"))
+    }
     let small = byteCount(where: isSmall)
     let whole = byteCount { !isSmall($0) && !manifest.isLookedUp($0) }
     switch shape {
@@ -93,7 +98,9 @@ extension MemoryPlanner {
         .init("weights", byteCount { _ in true } + bundleByteCount, "all tensors and bundles"))
     case .windowed:
       items.append(.init("weights", small + whole, "tensors used whole"))
-      items.append(.init("deciding rows", decidingByteCount, "gates of every layer"))
+      if !usesPredictors {
+        items.append(.init("deciding rows", decidingByteCount, "gates of every layer"))
+      }
       items.append(
         .init(
           "window", Self.pageRounded(slotByteCount * stagingSlots) + mergeByteCount,
@@ -141,8 +148,16 @@ extension MemoryPlanner {
   func floorItems(_ contextLength: Int) -> [MemoryPlan.Item] {
     if let forcedShape { return items(forcedShape, contextLength) }
     let resident = items(.resident, contextLength)
-    let floor = items(demand.exact == .required ? .windowed : .streamed, contextLength)
+    let floor = items(needsWindow ? .windowed : .streamed, contextLength)
     return sum(floor) < sum(resident) ? floor : resident
+  }
+
+  /// The items of the smallest dense plan.
+  func denseFloorItems(_ contextLength: Int) -> [MemoryPlan.Item] {
+    var dense = self
+    dense.demand.exact = .no
+    dense.demand.predictorExtents = nil
+    return dense.floorItems(contextLength)
   }
 
   var modelByteCount: Int {

@@ -3,14 +3,15 @@ package import FlashWeights
 
 /// Turns a store, a demand and a limit into a `MemoryPlan`.
 ///
-/// Four shapes of run are tried, best first: all resident; windowed (lossless sparse, deciding
-/// rows resident); streamed with as much resident as fits; and at the floor everything streamed.
+/// Four shapes of run are tried, best first: all resident; windowed (sparse, deciding rows or
+/// predictors resident); streamed with as much resident as fits; and at the floor everything
+/// streamed.
 package struct MemoryPlanner {
   /// A context chosen without `-c` is judged at this many positions for the floor.
   static let floorContextLength = 512
 
   let manifest: StoreManifest
-  let demand: MemoryDemand
+  var demand: MemoryDemand
   let options: StorageOptions
   /// The larger direct-I/O unit of the store's files in bytes.
   let unit: Int
@@ -35,6 +36,11 @@ package struct MemoryPlanner {
     return make(shape, contextLength: largestContext(for: shape, atLeast: floorContext))
   }
 
+  /// Whether neurons must be at hand one by one where not all are resident.
+  var needsWindow: Bool { demand.exact == .required || usesPredictors }
+
+  var usesPredictors: Bool { demand.predictorExtents != nil }
+
   /// What a run looks like, before sizes are filled in.
   enum Shape: Equatable { case resident, windowed, streamed }
 
@@ -48,9 +54,10 @@ package struct MemoryPlanner {
     }
     guard let limit = options.memoryLimit else { return .resident }
     if limit >= sum(items(.resident, contextLength)) { return .resident }
-    if demand.exact != .no, limit >= sum(items(.windowed, contextLength)) { return .windowed }
+    let mayHaveWindow = needsWindow || demand.exact == .ifItFits
+    if mayHaveWindow, limit >= sum(items(.windowed, contextLength)) { return .windowed }
     let floor = floorItems(contextLength)
-    guard demand.exact != .required, limit >= sum(floor) else {
+    guard !needsWindow, limit >= sum(floor) else {
       throw tooSmall(floor, contextLength: contextLength)
     }
     return .streamed
@@ -62,7 +69,7 @@ package struct MemoryPlanner {
     case .whatFits: return nil
     case .nothing, .dense: return .streamed
     case .decidingRows, .window:
-      precondition(demand.exact != .no, "only a sparse model keeps neurons apart")
+      precondition(demand.exact != .no || usesPredictors, "only a sparse model keeps neurons apart")
       return .windowed
     }
   }
@@ -98,8 +105,9 @@ package struct MemoryPlanner {
       let saved = needed - min(needed, sum(floorItems(shortContext)))
       fixes.append("-c \(shortContext) saves \(saved) bytes of KV cache and scratch")
     }
-    if demand.exact == .required {
-      fixes.append("--sparsity dense runs from \(sum(items(.streamed, contextLength))) bytes")
+    if needsWindow {
+      let dense = sum(denseFloorItems(contextLength))
+      fixes.append("--sparsity dense runs from \(dense) bytes")
     }
     fixes.append("a smaller weight type (convert --type q4_0)")
     return fixes

@@ -162,6 +162,13 @@ import FlashIO
     try next?.finish()
   }
 
+  /// Counts from zero again.
+  func forgetStatistics() {
+    ownWantedByteCount = 0
+    ownReadByteCount = 0
+    next?.forgetStatistics()
+  }
+
   /// Forgets a load; the engine is drained already.
   func reset() {
     batch = nil

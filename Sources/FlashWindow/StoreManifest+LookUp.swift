@@ -18,3 +18,10 @@ extension StoreManifest {
     tensor.role == .tokenEmbedding || tensor.role == .positionEmbedding
   }
 }
+
+extension BundleLayout {
+  /// Bytes from a stride's start that a window keeps: its front, or all its parts.
+  func windowByteCount(isWhole: Bool) -> Int {
+    isWhole ? frontByteCount + neuronsPerStride * lastPartByteCount : frontByteCount
+  }
+}

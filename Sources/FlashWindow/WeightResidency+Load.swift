@@ -3,14 +3,19 @@ import FlashWeights
 
 /// Bringing in what is resident, once, when a store is opened.
 extension WeightResidency {
-  /// Reads every resident tensor and bundle into the arena, with some 32 MiB in flight all the
-  /// while.
+  /// Reads every resident tensor, bundle and predictor into the arena, with some 32 MiB in flight
+  /// all the while, and fills the window with the neurons that fired most.
   ///
-  /// - Parameter progress: called now and then with bytes read so far and in all.
+  /// - Parameters:
+  ///   - firingCounts: for each layer and neuron how often it fired when the store was calibrated;
+  ///     nil starts with an empty window. Never changes the answer.
+  ///   - progress: called now and then with bytes read so far and in all.
   /// - Throws: a read that failed; the residency is then of no use.
   /// - Complexity: the resident bytes, at the device's sequential rate; deciding rows cost their
   ///   whole layer's bytes.
-  package func load(progress: (Int, Int) -> Void) throws(ReadFailure) {
+  package func load(
+    firingCounts: [[Int32]]? = nil, progress: (Int, Int) -> Void
+  ) throws(ReadFailure) {
     var parts: [LoadQueue.Part] = []
     for (index, tensor) in manifest.tensors.enumerated() {
       guard let place = map.tensors[index] else { continue }
@@ -24,8 +29,15 @@ extension WeightResidency {
       let extent = FileExtent(offset: bundle.extent.offset, byteCount: bytes)
       append(extent, file: WeightSchedule.FileIndex.bundles, place, "layer \(layer)", to: &parts)
     }
-    let deciding = isWindowed ? decidingParts() : []
-    let total = (parts + deciding).reduce(0) { $0 + $1.extent.byteCount }
+    for (index, place) in map.predictors.enumerated() {
+      guard let extent = plan.predictorExtents?[index] else { continue }
+      append(extent, file: WeightSchedule.FileIndex.predictor, place, "predictors", to: &parts)
+    }
+    let deciding = isWindowed && !plan.usesPredictors ? decidingParts() : []
+    let hottest = firingCounts.flatMap { window?.hottestStrides($0) } ?? []
+    let total = (parts + deciding).reduce(window?.fillByteCount(hottest) ?? 0) {
+      $0 + $1.extent.byteCount
+    }
     var queue = unsafe LoadQueue(engine: engine, base: arena.base)
     var done = 0
     func finishOne() throws(ReadFailure) {
@@ -44,6 +56,14 @@ extension WeightResidency {
       try queue.begin(part)
     }
     while !queue.isEmpty { try finishOne() }
+    do throws(ReadFailure) {
+      try window?.fill(hottest) {
+        done += $0
+        progress(done, total)
+      }
+    } catch {
+      throw error.adding(context: "hot neurons")
+    }
   }
 
   /// Cuts an extent into parts that are read at once.

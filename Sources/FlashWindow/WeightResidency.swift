@@ -24,8 +24,8 @@ package import FlashWeights
   /// Whether anything is not resident.
   private let readsWhileRunning: Bool
 
-  /// Takes an engine whose files are the store's dense and bundle file and whose arena is `arena`;
-  /// nothing is read yet.
+  /// Takes an engine whose files are the store's dense and bundle file, and the predictor file
+  /// where the plan has predictors, and whose arena is `arena`; nothing is read yet.
   ///
   /// - Precondition: `arena` has at least `arenaByteCount` bytes.
   package init(
@@ -47,7 +47,8 @@ package import FlashWeights
     readsWhileRunning = plan.feedForward != .resident
     overlapsReads = options.overlapsReads
     fronts = FrontPlaces(
-      bundles: manifest.bundles, parts: options.separateParts, unit: units.max() ?? 1)
+      bundles: manifest.bundles, parts: options.separateParts, isWhole: plan.usesPredictors,
+      unit: units.max() ?? 1)
     ring =
       unsafe schedule.segments.isEmpty
       ? nil
@@ -87,7 +88,7 @@ package import FlashWeights
       ArenaMap(manifest: manifest, plan: plan, unit: unit, rowsPerChunk: rowsPerChunk).byteCount)
   }
 
-  /// Whether deciding rows lie apart from their bundles and fronts in window slots.
+  /// Whether bundles, or their fronts beside deciding rows, lie in window slots.
   package var isWindowed: Bool { window != nil }
 
   package var statistics: ReadStatistics { engine.statistics }
@@ -173,12 +174,17 @@ package import FlashWeights
 
   /// The address of a layer's deciding rows, `lastPartByteCount` apart.
   ///
-  /// - Precondition: `isWindowed`.
+  /// - Precondition: `isWindowed`, and neurons are not predicted.
   package func decidingRows(ofLayer layer: Int) -> UnsafeRawPointer {
     guard let offset = map.decidingRows[layer] else {
       preconditionFailure("deciding rows lie in their bundles")
     }
     return unsafe UnsafeRawPointer(arena.base + offset)
+  }
+
+  /// The address of one of the plan's predictor extents.
+  package func predictor(_ index: Int) -> UnsafeRawPointer {
+    unsafe UnsafeRawPointer(arena.base + map.predictors[index])
   }
 
   /// Finds rows of a looked-up tensor, reading those that are not resident.

@@ -29,6 +29,8 @@ struct WeightSchedule {
     static let bundles = 1
     /// Neurons' parts in files of their own, where a run has them.
     static let firstPart = 2
+    /// There only where neurons are predicted; parts are then in no files of their own.
+    static let predictor = 2
   }
 
   private let capacity: Int

@@ -17,7 +17,7 @@ package struct WindowCache {
   }
 
   package let policy: ReplacementPolicy
-  package private(set) var statistics = WindowStatistics()
+  package internal(set) var statistics = WindowStatistics()
   var layers: [SlotTable]
   private var clock = ReplacementClock()
   /// Slots that are being loaded: all in `loadingLayer`.
@@ -39,6 +39,8 @@ package struct WindowCache {
     }
     loading = Array(repeating: 0, count: slotsPerLayer.max() ?? 0)
   }
+
+  package func slotCount(of layer: LayerIndex) -> Int { layers[layer.value].strideInSlot.count }
 
   /// Says what of a layer this token wants: what of it is there cannot be evicted for the rest.
   /// Counts no hits.

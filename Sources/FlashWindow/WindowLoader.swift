@@ -6,13 +6,14 @@ import FlashWeights
   /// How many strides the load has: of those asked for, from the first on, as many as there was
   /// room for; at least one.
   package let strideCount: Int
-  /// For each of them the address of its front; valid at once for hits, otherwise after
-  /// `finishLoading`.
+  /// For each of them the address of its front, behind which a whole bundle goes on; valid at once
+  /// for hits, otherwise after `finishLoading`.
   package let addresses: UnsafePointer<UnsafeRawPointer>
   package let isHit: UnsafePointer<Bool>
 }
 
-/// Brings the fronts of bundles that fire into slots of the window cache.
+/// Brings the fronts of bundles that fire, or bundles that are predicted to, into slots of the
+/// window cache.
 ///
 /// A stride that is cached is a hit. One that is not is read into a slot that is free or that the
 /// policy gives up; where there is none, into a staging slot that is given up after use. So a
@@ -31,10 +32,11 @@ import FlashWeights
     var mergeByteCount: Int
   }
 
-  private let fronts: [FrontPlaces.Layer]
-  private let places: Places
-  private var cache: WindowCache
-  private var reader: MissReader
+  let bundles: [BundleLayout]
+  let fronts: [FrontPlaces.Layer]
+  let places: Places
+  var cache: WindowCache
+  let reader: MissReader
   private let lookAhead: LookAheadArea?
   private let addresses: UnsafeMutablePointer<UnsafeRawPointer>
   private let isHit: UnsafeMutablePointer<Bool>
@@ -46,6 +48,7 @@ import FlashWeights
     bundles: [BundleLayout], fronts: FrontPlaces, slotsPerLayer: [Int], places: Places,
     engine: any ReadEngine, lookAhead: LookAheadArea?, options: StorageOptions
   ) {
+    self.bundles = bundles
     self.lookAhead = lookAhead
     self.fronts = fronts.layers
     unsafe self.places = unsafe places
@@ -88,6 +91,12 @@ import FlashWeights
       statistics.readByteCount += lookAhead.statistics.readByteCount
     }
     return statistics
+  }
+
+  /// Counts from zero again.
+  func forgetStatistics() {
+    cache.statistics = WindowStatistics()
+    reader.forgetStatistics()
   }
 
   /// Begins a token: what only older ones used may go.

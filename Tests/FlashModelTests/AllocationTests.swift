@@ -16,7 +16,7 @@ struct AllocationTests {
   #endif
 
   /// Whether neurons are resident, windowed or streamed.
-  enum Shape: CaseIterable { case resident, windowed, streamed }
+  enum Shape: CaseIterable { case resident, windowed, streamed, predicted }
 
   @Test
   func theCounterCounts() {
@@ -31,17 +31,22 @@ struct AllocationTests {
   func aTokenAllocatesNothing(shape: Shape, engine: ReadEngineSelection.Choice) throws {
     guard engine == .pread || UringReadEngine.probe() == nil else { return }
     let converted = try ConvertedStore.sample(.q8_0)
+    if shape == .predicted {
+      _ = try TestCalibration.install(
+        TestCalibration.draft(converted.store, seed: 1, shift: -8), in: converted.store)
+    }
+    let store = try WeightStore.open(converted.store.path)
     var options = DecoderOptions()
     options.contextLength = 128
     options.threadCount = 2
     options.storage.engine = engine
     if shape != .resident {
-      options.sparsity = shape == .windowed ? .exact : .dense
+      options.sparsity = [.windowed: .exact, .predicted: .predicted][shape] ?? .dense
       options.sliceByteCount = 64 << 10
       options.storage.lookAhead = .on
-      options = try DecoderRuns.limited(options, converted.store, percent: 20)
+      options = try DecoderRuns.limited(options, store, percent: 20)
     }
-    let decoder = try Decoder(store: converted.store, options: options)
+    let decoder = try Decoder(store: store, options: options)
     var token: Int32 = 1
     func decode(_ count: Int) throws {
       for _ in 0..<count {

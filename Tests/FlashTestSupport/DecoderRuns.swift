@@ -83,12 +83,16 @@ extension DecoderRuns {
     faults: SimulatedFaults = SimulatedFaults()
   ) throws -> (decoder: Decoder, engine: SimulatedReadEngine) {
     let support = unit.map { DirectSupport.unit($0) } ?? .asReported
-    let files = try [store.densePath, store.bundlesPath].map {
+    var paths = [store.densePath, store.bundlesPath]
+    if options.sparsity == .predicted { paths.append(store.predictorPath) }
+    let files = try paths.map {
       try FlashFile(path: $0, support: support)
     }
     var made: SimulatedReadEngine?
-    let decoder = try Decoder(manifest: store.manifest, files: files, options: options) {
-      _, capacity in
+    let decoder = try Decoder(
+      manifest: store.manifest, calibration: store.calibration,
+      firingCounts: try store.firingCounts(), files: files, options: options
+    ) { _, capacity in
       let engine = SimulatedReadEngine(
         files: files, queueDepth: options.storage.queueDepth, capacity: capacity, seed: seed,
         faults: faults)

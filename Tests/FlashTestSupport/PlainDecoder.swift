@@ -10,6 +10,8 @@ package struct PlainDecoder {
   private let model: TinyModel
   private let configuration: ModelConfiguration
   private let tensors: [String: [Double]]
+  /// Given a layer and its normed input, which neurons are computed; nil computes all.
+  package var predictor: ((Int, [Double]) -> [Bool])?
   private var keys: [[[Double]]]
   private var values: [[[Double]]]
 
@@ -156,11 +158,19 @@ package struct PlainDecoder {
       let hidden = product(
         layerName(layer, "fc1.weight"), x, bias: layerName(layer, "fc1.bias"))
       return product(
-        layerName(layer, "fc2.weight"), hidden.map(activated), bias: layerName(layer, "fc2.bias"))
+        layerName(layer, "fc2.weight"), kept(layer, x, hidden.map(activated)),
+        bias: layerName(layer, "fc2.bias"))
     }
     let gate = product(layerName(layer, "mlp.gate_proj.weight"), x, bias: nil).map(activated)
     let up = product(layerName(layer, "mlp.up_proj.weight"), x, bias: nil)
     return product(
-      layerName(layer, "mlp.down_proj.weight"), zip(gate, up).map { $0 * $1 }, bias: nil)
+      layerName(layer, "mlp.down_proj.weight"), kept(layer, x, zip(gate, up).map { $0 * $1 }),
+      bias: nil)
+  }
+
+  /// The outputs of the neurons that are computed, zero for the others.
+  private func kept(_ layer: Int, _ x: [Double], _ outputs: [Double]) -> [Double] {
+    guard let predictor else { return outputs }
+    return zip(outputs, predictor(layer, x)).map { $1 ? $0 : 0 }
   }
 }

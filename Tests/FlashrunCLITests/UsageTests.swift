@@ -32,7 +32,8 @@ import Testing
     (["-l", "hello", "-p", "x"], 64, "'hello' is no bias"),
     (["--repeat-penalty", "0", "-p", "x"], 64, "it must be positive"),
     (["--sparsity", "dens", "-p", "x"], 64, "'dens' is not one of auto, dense, exact, predicted"),
-    (["--sparsity", "predicted", "-p", "x"], 64, "`flashrun calibrate`"),
+    (["--sparsity", "predicted", "-p", "x"], 64, "`flashrun calibrate STORE -f TEXT`"),
+    (["plan", "--sparsity", "predicted"], 64, "needs a certificate, which this store has not"),
     (["--sparsity", "threshold", "-p", "x"], 64, "needs a certificate"),
     (["--isa", "sse9", "-p", "x"], 64, "--isa 'sse9' is not one of auto, scalar"),
     (

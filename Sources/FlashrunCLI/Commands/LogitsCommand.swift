@@ -41,6 +41,7 @@ struct LogitsCommand: AsyncParsableCommand {
     ) { _, options in
       options.contextLength = options.contextLength ?? ids.count
     }
+    if let price = session.facts.priceOfMode { console.notice(price.line) }
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }
     let file = try RowFile(output)

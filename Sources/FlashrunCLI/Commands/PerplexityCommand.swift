@@ -73,6 +73,7 @@ struct PerplexityCommand: AsyncParsableCommand {
         options.contextLength ?? base?.contextLength
         ?? min(Self.defaultChunkLength, store.configuration.maximumPositions)
     }
+    if let price = session.facts.priceOfMode { console.notice(price.line) }
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }
     let run = PerplexityRun(

@@ -49,6 +49,12 @@ struct EngineSession {
     progress.finish()
     let facts = await engine.withModel { EngineFacts($0) }
     facts.announce(on: console)
+    if options.decoder.sparsity == .auto, let resolved = try? options.resolved(for: store),
+      let hint = PredictedHint(
+        store, options: resolved.decoder, plan: facts.plan, mode: facts.mode)
+    {
+      console.notice(hint.line)
+    }
     return EngineSession(engine: engine, facts: facts)
   }
 }
@@ -71,6 +77,9 @@ extension EngineSession {
 struct EngineFacts: Sendable {
   let plan: MemoryPlan
   let mode: SparsityMode
+  let certificate: Certificate?
+  /// Whether `--compute-resident-gates` is in effect.
+  let dependsOnCache: Bool
   let engine: ReadEngineDescription
   let instructionSet: String
   let threadCount: Int
@@ -85,6 +94,8 @@ struct EngineFacts: Sendable {
   init(_ model: OpenModel) {
     plan = model.decoder.plan
     mode = model.decoder.mode
+    certificate = model.store.calibration?.certificate
+    dependsOnCache = model.decoder.dependsOnCache
     engine = model.decoder.readEngine
     instructionSet = model.decoder.instructionSet.rawValue
     threadCount = model.decoder.threadCount
@@ -95,6 +106,11 @@ struct EngineFacts: Sendable {
     loaded = model.decoder.statistics
     vocabularySize = model.store.configuration.vocabularySize
     trainedPositions = model.store.configuration.maximumPositions
+  }
+
+  /// The price of the mode in use; nil for one that is lossless.
+  var priceOfMode: CertificateSummary? {
+    mode == .predicted ? certificate.map { CertificateSummary($0) } : nil
   }
 
   /// Every choice that was made, with why; the details only with `-v`.
@@ -110,6 +126,11 @@ struct EngineFacts: Sendable {
     console.notice("context \(plan.contextLength) positions")
     for note in plan.notes { console.notice(note) }
     for reason in engine.reasons { console.notice(reason) }
+    if dependsOnCache {
+      console.notice(
+        "--compute-resident-gates: the answer depends on the memory limit and on what was read "
+          + "before")
+    }
     if isSynthetic { console.notice("the weights are synthetic: the text means nothing") }
     for item in plan.items where item.byteCount > 0 {
       console.detail("plan: \(item.name) \(Units.bytes(item.byteCount)), \(item.detail)")

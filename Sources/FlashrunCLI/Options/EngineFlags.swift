@@ -39,9 +39,17 @@ struct EngineFlags: ParsableArguments {
     help: ArgumentHelp(
       """
       auto, dense, exact, predicted or threshold; auto is lossless: exact where the model and the \
-      limit allow, else dense. (default: auto)
+      limit allow, else dense; predicted is lossy, at the price in the store's certificate. \
+      (default: auto)
       """, valueName: "mode"))
   var sparsity: String?
+
+  @Flag(
+    help: """
+      With --sparsity predicted, also compute neurons that were not named but lie in memory and \
+      fire. The text then depends on the memory limit and on what was read before.
+      """)
+  var computeResidentGates = false
 
   @Option(
     help: ArgumentHelp(
@@ -155,6 +163,8 @@ struct EngineFlags: ParsableArguments {
     }
     options.contextLength = positions == 0 ? nil : positions
     options.decoder.sparsity = try sparsityChoice(settings)
+    options.decoder.computesResidentGates =
+      try settings.isOn(computeResidentGates, "compute-resident-gates")
     options.decoder.instructionSet = try instructionSet(settings)
     options.decoder.keyFormat = try settings.value(keyFormat, "cache-type-k")
     options.decoder.valueFormat = try settings.value(valueFormat, "cache-type-v")
@@ -198,13 +208,13 @@ struct EngineFlags: ParsableArguments {
   private func sparsityChoice(_ settings: Settings) throws(Failure) -> SparsityChoice {
     let name = try settings.value(sparsity, "sparsity", default: "auto")
     if let choice = SparsityChoice(rawValue: name) { return choice }
-    guard ["predicted", "threshold"].contains(name) else {
-      let names = SparsityChoice.allCases.map(\.rawValue) + ["predicted", "threshold"]
-      throw Self.unknown(name, "sparsity", names)
+    guard name == "threshold" else {
+      throw Self.unknown(
+        name, "sparsity", SparsityChoice.allCases.map(\.rawValue) + ["threshold"])
     }
     throw Failure(
-      .usage, "--sparsity \(name) is lossy and needs a certificate, which this store has not",
-      hints: ["`flashrun calibrate` will make one; it is planned but not built yet"])
+      .usage, "--sparsity threshold is lossy and needs a certificate, which this store has not",
+      hints: ["thresholds for SwiGLU models are planned but not built yet"])
   }
 
   private func instructionSet(_ settings: Settings) throws(Failure) -> InstructionSet? {

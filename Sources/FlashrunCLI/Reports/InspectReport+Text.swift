@@ -3,7 +3,9 @@ internal import FlashModel
 /// The report as people read it: what the model is, a table of layers, totals.
 extension InspectReport {
   var text: String {
-    var blocks = [header.text, layerTable.text, totals.text]
+    var blocks = [header.text, layerTable.text]
+    if let certificate { blocks += [predictorTable.text, Self.price(certificate).text] }
+    blocks.append(totals.text)
     if let note = activityNote { blocks.append(note) }
     if !notes.isEmpty { blocks.append(notes.map { "note: " + $0 }.joined(separator: "\n")) }
     return blocks.joined(separator: "\n\n")

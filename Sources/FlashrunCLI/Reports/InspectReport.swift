@@ -20,8 +20,22 @@ struct InspectReport: Encodable {
     var padding: Double
     var bundlesBytes: Int
     var denseBytes: Int
+    /// The layer's predictor, and what it was measured to do; nil for a store without any.
+    var predictor: Predictor?
     /// Neurons that fire, and fire again some tokens later, as measured; nil where nothing was.
     var activity: ActivityReport.Layer?
+  }
+
+  /// A layer's predictor as `calibrate` chose it, and its price.
+  struct Predictor: Encodable {
+    var kind: String
+    var input: String
+    var rank: Int
+    /// Of W1 and W2.
+    var formats: [String]
+    var bytes: Int
+    var targetRecall: Double
+    var measured: Certificate.Layer?
   }
 
   /// What reading the front of a bundle costs where reads are whole units: bytes read over bytes
@@ -61,6 +75,8 @@ struct InspectReport: Encodable {
   var activityTokens: Int?
   var reuseLags: [Int]?
   var layers: [Layer]
+  /// What predicted sparsity costs; nil for a store without a certificate.
+  var certificate: Certificate?
   var formats: [FormatTotal]
   var unitCosts: [UnitCost]
   var companions: [String]
@@ -91,8 +107,11 @@ struct InspectReport: Encodable {
     activityTokens = activity?.tokenCount
     reuseLags = activity?.lags
     layers = configuration.layers.indices.map { index in
-      Self.layer(index, manifest, activity: activity?.layers[index])
+      Self.layer(
+        index, manifest, predictor: Self.predictor(index, store.calibration),
+        activity: activity?.layers[index])
     }
+    certificate = store.calibration?.certificate
     formats = Self.formats(manifest)
     unitCosts = [512, 4096].map { unit in
       UnitCost(unit: unit, amplification: Self.amplification(manifest.bundles, unit: unit))
@@ -102,7 +121,8 @@ struct InspectReport: Encodable {
   }
 
   private static func layer(
-    _ index: Int, _ manifest: StoreManifest, activity: ActivityReport.Layer?
+    _ index: Int, _ manifest: StoreManifest, predictor: Predictor?,
+    activity: ActivityReport.Layer?
   ) -> Layer {
     let layer = manifest.configuration.layers[index]
     let bundle = manifest.bundles[index]
@@ -115,7 +135,17 @@ struct InspectReport: Encodable {
       padding: payload > 0 ? Double(bundle.extent.byteCount - payload) / Double(payload) : 0,
       bundlesBytes: bundle.extent.byteCount,
       denseBytes: manifest.tensors.reduce(0) { $0 + ($1.layer == index ? $1.extent.byteCount : 0) },
-      activity: activity)
+      predictor: predictor, activity: activity)
+  }
+
+  private static func predictor(_ index: Int, _ calibration: Calibration?) -> Predictor? {
+    guard let calibration else { return nil }
+    let layer = calibration.layers[index]
+    let matrices = [layer.reduction, layer.expansion].compactMap(\.self)
+    return Predictor(
+      kind: layer.kind.rawValue, input: layer.input.rawValue, rank: layer.rank,
+      formats: matrices.map(\.format.rawValue), bytes: layer.predictorByteCount,
+      targetRecall: layer.targetRecall, measured: calibration.certificate?.layers[index])
   }
 
   private static func formats(_ manifest: StoreManifest) -> [FormatTotal] {

@@ -9,6 +9,7 @@ extension RunReport {
     engine = facts.engine.summary
     for reason in facts.engine.reasons { engine += "; \(reason)" }
     mode = facts.mode.rawValue
+    certificate = facts.priceOfMode
     instructionSet = facts.instructionSet
     threads = facts.threadCount
     contextLength = facts.plan.contextLength
@@ -32,8 +33,9 @@ extension RunReport {
   /// The plan's items by kind.
   private static func parts(of plan: MemoryPlan) -> [MemoryPart] {
     let kinds = [
-      "weights": "weights", "deciding rows": "weights", "kv cache": "kv", "window": "window",
-      "window tables": "window", "look-ahead": "window", "process": "process", "text": "process",
+      "weights": "weights", "deciding rows": "weights", "predictor": "weights", "kv cache": "kv",
+      "window": "window", "window tables": "window", "look-ahead": "window",
+      "process": "process", "text": "process",
     ]
     var parts = ["weights", "kv", "window", "scratch", "process"].map { MemoryPart($0, 0) }
     for item in plan.items {

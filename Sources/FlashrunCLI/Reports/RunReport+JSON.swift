@@ -12,7 +12,7 @@ extension RunReport: Encodable {
   }
 
   private enum Key: String, CodingKey {
-    case engine, mode, isa, threads, context, seed, stopReason, synthetic
+    case engine, mode, certificate, isa, threads, context, seed, stopReason, synthetic
     case limitBytes, planBytes, loadSeconds, loadBytes, prompt, decode, generatedTokens
     case p50Ms, p95Ms, p99Ms, maxMs, bytesPerToken, hitRate, tokensPerSecond
     case writtenBytes, peakBytes, memory, majorFaults
@@ -22,6 +22,7 @@ extension RunReport: Encodable {
     var values = encoder.container(keyedBy: Key.self)
     try values.encode(engine, forKey: .engine)
     try values.encode(mode, forKey: .mode)
+    try values.encodeIfPresent(certificate, forKey: .certificate)
     try values.encode(instructionSet, forKey: .isa)
     try values.encode(threads, forKey: .threads)
     try values.encode(contextLength, forKey: .context)

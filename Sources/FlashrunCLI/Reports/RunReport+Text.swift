@@ -1,7 +1,10 @@
-/// The footer: five lines on standard error after every run.
+/// The footer: five lines on standard error after every run, and one more with the price of a mode
+/// that has one.
 extension RunReport {
   package var text: String {
-    var lines = [headline, phaseLine("prompt", prompt)]
+    var lines = [headline]
+    if let certificate { lines.append(certificate.line) }
+    lines.append(phaseLine("prompt", prompt))
     if decode.tokens > 0 { lines.append(phaseLine("decode", decode) + percentiles) }
     lines += [flashLine, memoryLine]
     return lines.joined(separator: "\n")

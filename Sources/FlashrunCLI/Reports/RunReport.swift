@@ -35,6 +35,8 @@ package struct RunReport: Sendable, Equatable {
   /// The engine in words: `io_uring (depth 64, fixed buffers, O_DIRECT 512)`.
   package var engine = ""
   package var mode = ""
+  /// What the mode costs; nil for one that is lossless.
+  package var certificate: CertificateSummary?
   package var instructionSet = ""
   package var threads = 0
   package var contextLength = 0

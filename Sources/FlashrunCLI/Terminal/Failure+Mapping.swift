@@ -71,6 +71,10 @@ extension Failure {
       self.init(.usage, "token \(token) is not in the vocabulary of \(vocabularySize)")
     case .unsupported(let what): self.init(.usage, what)
     case .missingInstructions(let set): self.init(missing: set)
+    case .uncertified:
+      self.init(
+        .usage, "--sparsity predicted is lossy and needs a certificate, which this store has not",
+        hints: ["`flashrun calibrate STORE -f TEXT` makes one, and the predictors with it"])
     case .cancelled: self.init(.interrupted, "interrupted")
     }
   }

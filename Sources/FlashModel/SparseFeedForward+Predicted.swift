@@ -1,0 +1,229 @@
+import FlashIO
+import FlashKernels
+import FlashWeights
+import FlashWindow
+
+/// The feed-forward part of neurons that a predictor names: their bundles are read whole, because
+/// nothing else of them is resident.
+///
+/// Gate and up rows are multiplied for the union of the chunk's sets; a neuron that a token's own
+/// set lacks has output zero for it, as one whose gate is not positive. So what is loaded, and with
+/// whom a token shares a chunk, changes nothing.
+extension SparseFeedForward {
+  /// Adds what is predicted to `scratch.accumulators`.
+  func forwardPredicted(
+    _ predictor: SparsityPredictor, _ weights: LayerWeights, layer: Int, tokenCount: Int
+  ) throws(ReadFailure) {
+    let bundles = weights.bundles
+    let sets = predictor.activeNeurons(
+      layer: layer, neuronCount: bundles.neuronCount, tokenCount: tokenCount, core: core)
+    if computesResidentGates {
+      nameResident(weights, layer: layer, sets, tokenCount: tokenCount)
+    }
+    let active = unsafe sets.union(
+      tokenCount: tokenCount, count: bundles.neuronCount, into: core.scratch.activeNeurons)
+    meter?.record(active, first: 0, layer: layer)
+    core.neuronCount += active.count
+    guard core.residency.isWindowed else {
+      return try addInOrder(weights, layer: layer, active, sets, tokenCount: tokenCount)
+    }
+    var done = 0
+    while done < active.count {
+      done = try loadAndAdd(
+        weights, layer: layer, active, sets, from: done, tokenCount: tokenCount)
+    }
+  }
+
+  /// Adds to each token's set the neurons whose bundles happen to be in DRAM and whose gates are
+  /// positive for it: the one thing here that depends on the cache.
+  private func nameResident(
+    _ weights: LayerWeights, layer: Int, _ sets: PredictedSets, tokenCount: Int
+  ) {
+    guard sets.isSelective else { return }
+    let bundles = weights.bundles
+    let scratch = core.scratch
+    var count = 0
+    unsafe core.residency.forEachResidentStride(ofLayer: layer) { stride, base in
+      let first = stride * bundles.neuronsPerStride
+      for neuron in first..<min(first + bundles.neuronsPerStride, bundles.neuronCount) {
+        let tokens = 0..<tokenCount
+        if tokens.allSatisfy({ sets.contains(neuron, token: $0) }) { continue }
+        unsafe scratch.activeNeurons[count] = Int32(neuron)
+        unsafe scratch.rowAddresses[count] =
+          base + bundles.offset(ofPart: bundles.parts.count - 1, neuron: neuron - first)
+        count += 1
+      }
+    }
+    let format = bundles.parts[bundles.parts.count - 1].format
+    prepareNormed(format, tokenCount: tokenCount)
+    unsafe multiply(
+      format, rows: scratch.rowAddresses, count: count, tokenCount: tokenCount,
+      into: scratch.deciding)
+    let bias = unsafe bias(weights.decidingBias)
+    for token in 0..<tokenCount {
+      let gates = unsafe scratch.deciding + token * scratch.shape.feedForwardWidth
+      for index in 0..<count {
+        let neuron = unsafe Int(scratch.activeNeurons[index])
+        let gate = unsafe gates[index] + (bias.map { unsafe $0[neuron] } ?? 0)
+        if gate > 0 { sets.insert(neuron, token: token) }
+      }
+    }
+  }
+
+  /// All bundles are resident.
+  private func addInOrder(
+    _ weights: LayerWeights, layer: Int, _ active: ActiveSet, _ sets: PredictedSets,
+    tokenCount: Int
+  ) throws(ReadFailure) {
+    let bundles = weights.bundles
+    let scratch = core.scratch
+    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base in
+      let first = strides.lowerBound * bundles.neuronsPerStride
+      let end = min(bundles.neuronCount, strides.upperBound * bundles.neuronsPerStride)
+      let start = active.firstPlace(atLeast: first, from: 0)
+      let range = start..<active.firstPlace(atLeast: end, from: start)
+      guard !range.isEmpty else { return }
+      for place in range {
+        let neuron = active[place]
+        let bundle = unsafe base + (neuron - first) / bundles.neuronsPerStride * bundles.stride
+        let column = place - start
+        unsafe scratch.upColumns[column] = Int32(column)
+        unsafe note(bundle, bundles, neuron, column: column, index: column)
+      }
+      multiplyRows(weights, columns: 0..<range.count, tokenCount: tokenCount)
+      activatePredicted(weights, active, sets, range, tokenCount: tokenCount)
+      addDown(bundles, active, first: 0, range, tokenCount: tokenCount)
+    }
+  }
+
+  /// Loads as many of the active neurons as there is room for, computing those that are in DRAM
+  /// while the others fly, and adds them. Returns the place of the first one that is left.
+  private func loadAndAdd(
+    _ weights: LayerWeights, layer: Int, _ active: ActiveSet, _ sets: PredictedSets,
+    from start: Int, tokenCount: Int
+  ) throws(ReadFailure) -> Int {
+    let bundles = weights.bundles
+    let strides = unsafe core.scratch.activeStrides
+    let strideCount = unsafe active.collectStrides(
+      from: start, neuronsPerStride: bundles.neuronsPerStride, into: strides)
+    let load = try unsafe core.residency.beginLoading(
+      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount))
+    let lastStride = unsafe Int(strides[load.strideCount - 1])
+    let loaded = active.firstPlace(
+      atLeast: (lastStride + 1) * bundles.neuronsPerStride, from: start)
+    let end = wholeGroups(start..<loaded, active, bundles).upperBound
+    let hits = fillBundles(load, active, start..<end, bundles)
+    multiplyRows(weights, columns: 0..<hits, tokenCount: tokenCount)
+    try core.residency.finishLoading()
+    multiplyRows(weights, columns: hits..<(end - start), tokenCount: tokenCount)
+    activatePredicted(weights, active, sets, start..<end, tokenCount: tokenCount)
+    addDown(bundles, active, first: 0, start..<end, tokenCount: tokenCount)
+    return end
+  }
+
+  /// Finds the rows of the places `range`: those in DRAM in the first columns, down columns in
+  /// order. Returns how many are in DRAM.
+  private func fillBundles(
+    _ load: WindowLoad, _ active: ActiveSet, _ range: Range<Int>, _ bundles: BundleLayout
+  ) -> Int {
+    let scratch = core.scratch
+    var columns = 0
+    var hits = 0
+    for wanted in [true, false] {
+      var stride = 0
+      for place in range {
+        let neuron = active[place]
+        while unsafe Int(scratch.activeStrides[stride]) < neuron / bundles.neuronsPerStride {
+          stride += 1
+        }
+        guard unsafe load.isHit[stride] == wanted else { continue }
+        let index = place - range.lowerBound
+        unsafe scratch.upColumns[index] = Int32(columns)
+        unsafe note(load.addresses[stride], bundles, neuron, column: columns, index: index)
+        columns += 1
+      }
+      if wanted { hits = columns }
+    }
+    return hits
+  }
+
+  /// Notes where a neuron's rows are, given its stride's address.
+  private func note(
+    _ bundle: UnsafeRawPointer, _ bundles: BundleLayout, _ neuron: Int, column: Int, index: Int
+  ) {
+    let inside = neuron % bundles.neuronsPerStride
+    func row(_ part: Int) -> UnsafeRawPointer {
+      unsafe bundle + bundles.offset(ofPart: part, neuron: inside)
+    }
+    let scratch = core.scratch
+    unsafe scratch.rowAddresses[column] = row(bundles.parts.count - 1)
+    unsafe scratch.downAddresses[index] = row(bundles.part(.down))
+    if core.configuration.isGated {
+      unsafe scratch.upAddresses[column] = row(bundles.part(.up))
+    }
+  }
+
+  /// Multiplies deciding rows into `scratch.deciding` and up rows into `scratch.neuronOutputs`,
+  /// both by column.
+  private func multiplyRows(_ weights: LayerWeights, columns: Range<Int>, tokenCount: Int) {
+    guard !columns.isEmpty else { return }
+    let scratch = core.scratch
+    let parts = weights.bundles.parts
+    let deciding = parts[parts.count - 1].format
+    prepareNormed(deciding, tokenCount: tokenCount)
+    unsafe multiply(
+      deciding, rows: scratch.rowAddresses + columns.lowerBound, count: columns.count,
+      tokenCount: tokenCount, into: scratch.deciding + columns.lowerBound)
+    guard core.configuration.isGated else { return }
+    let up = parts[weights.bundles.part(.up)].format
+    if up != deciding { prepareNormed(up, tokenCount: tokenCount) }
+    unsafe multiply(
+      up, rows: scratch.upAddresses + columns.lowerBound, count: columns.count,
+      tokenCount: tokenCount, into: scratch.neuronOutputs + columns.lowerBound)
+  }
+
+  /// Turns the products of the places `range` into outputs `scratch.deciding[t][place]`, zero where
+  /// a token's own set lacks the neuron.
+  private func activatePredicted(
+    _ weights: LayerWeights, _ active: ActiveSet, _ sets: PredictedSets, _ range: Range<Int>,
+    tokenCount: Int
+  ) {
+    let scratch = core.scratch
+    let stride = scratch.shape.feedForwardWidth
+    let decidingBias = unsafe bias(weights.decidingBias)
+    let upBias = unsafe bias(weights.upBias)
+    let isGated = core.configuration.isGated
+    core.run(scratch.shape.threadCount) { part in
+      let tokens = WorkerPool.split(
+        count: tokenCount, parts: scratch.shape.threadCount, granularity: 1, index: part)
+      let deciding = unsafe scratch.orderedProducts + 2 * part * stride
+      let up = unsafe deciding + stride
+      for token in tokens {
+        let products = unsafe scratch.deciding + token * stride
+        let upProducts = unsafe scratch.neuronOutputs + token * stride
+        for index in 0..<range.count {
+          let neuron = active[range.lowerBound + index]
+          let column = unsafe Int(scratch.upColumns[index])
+          var value = unsafe products[column]
+          if let decidingBias = unsafe decidingBias { unsafe value += decidingBias[neuron] }
+          unsafe deciding[index] = sets.contains(neuron, token: token) ? value : 0
+          guard isGated else { continue }
+          unsafe up[index] = upProducts[column] + (upBias.map { unsafe $0[neuron] } ?? 0)
+        }
+        let outputs = unsafe products + range.lowerBound
+        if isGated {
+          unsafe core.kernels.reluGate(deciding, up: up, count: range.count, into: outputs)
+        } else {
+          unsafe core.kernels.activate(.relu, deciding, count: range.count)
+          unsafe outputs.update(from: deciding, count: range.count)
+        }
+      }
+    }
+  }
+
+  private func bias(_ tensor: Int?) -> UnsafePointer<Float>? {
+    unsafe tensor.map {
+      unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
+    }
+  }
+}
