@@ -5,10 +5,11 @@ internal import Synchronization
 /// Converts the feed-forward part of one layer: rows of up and gate, and columns of down, become
 /// the bundles of neurons.
 ///
-/// A down projection `[model width, neurons]` lies row by row in the checkpoint, so a neuron's
+/// A down projection `[model width, neurons]` lies row by row in the source, so a neuron's
 /// column is scattered over all of it. As many columns as `ConversionMemory.columnByteCount` holds
 /// are read at a time: all of them, in order, for ordinary models; else a block of columns, one
-/// piece a row, with the pieces announced to the kernel ahead so that the reads overlap.
+/// piece a row, with the pieces announced to the kernel ahead so that the reads overlap. Columns of
+/// ggml's blocks, which lie along the neurons, are decoded to f32 as they are read.
 struct BundleConversion {
   /// Neurons whose columns are gathered together: a cache line of f32 source values.
   private static let tileNeuronCount = 16
@@ -36,7 +37,7 @@ struct BundleConversion {
 
   var sourceByteCount: Int { sources.reduce(0) { $0 + $1.extent.byteCount } }
 
-  /// Writes the layer and finishes it. `advance` gets the bytes of the checkpoint read.
+  /// Writes the layer and finishes it. `advance` gets the bytes of the source read.
   func run(advance: (Int) -> Void) throws(StoreError) {
     let faults = Mutex(Array(repeating: ValueFaults(), count: layout.parts.count))
     let perStride = layout.neuronsPerStride
@@ -59,10 +60,14 @@ struct BundleConversion {
       }
     }
     var notes: [String] = []
+    var losses: [ConversionLoss] = []
     for (part, faults) in zip(layout.parts, faults.withLock { $0 }) {
-      notes += source(part.role).notes(faults, storedAs: part.format)
+      let source = source(part.role)
+      notes += source.notes(faults, storedAs: part.format)
+      losses.append(source.loss(faults, part.role, storedAs: part.format))
     }
-    try conversion.writer.finish(layer: layer, notes: notes)
+    try conversion.writer.finish(
+      layer: layer, notes: notes, losses: conversion.source.spelling == .gguf ? losses : [])
   }
 
   private func source(_ role: TensorRole) -> RowSource {
@@ -73,11 +78,16 @@ struct BundleConversion {
     }
   }
 
-  /// Columns of down held at a time: whole strides of them.
+  /// How the columns of down are held.
+  private var columnEncoding: SourceEncoding {
+    if case .blocks = down.encoding { .plain(.f32) } else { down.encoding }
+  }
+
+  /// Columns of down held at a time: whole strides and whole blocks of them.
   private var columnsPerBlock: Int {
-    let columnByteCount = down.rowByteCount(layout.width)
-    let strides = conversion.memory.columnByteCount / (columnByteCount * layout.neuronsPerStride)
-    return max(1, strides) * layout.neuronsPerStride
+    let columnByteCount = columnEncoding.byteCount(width: layout.width)
+    let unit = layout.neuronsPerStride * down.encoding.valuesPerBlock
+    return max(1, conversion.memory.columnByteCount / (columnByteCount * unit)) * unit
   }
 
   private var stridesPerSlice: Int {
@@ -92,7 +102,8 @@ struct BundleConversion {
     let pieceByteCount = down.rowByteCount(neurons.count)
     let rowByteCount = down.rowByteCount(layout.neuronCount)
     let start = down.extent.offset + down.rowByteCount(neurons.lowerBound)
-    let columns = Bytes(count: layout.width * pieceByteCount)
+    let heldByteCount = columnEncoding.byteCount(width: neurons.count)
+    let columns = Bytes(count: layout.width * heldByteCount)
     let target = unsafe columns.buffer
     let isWhole = neurons.count == layout.neuronCount
     let rowsPerSlice =
@@ -100,10 +111,18 @@ struct BundleConversion {
     try conversion.inParallel(count: layout.width, sliceCount: rowsPerSlice) {
       rows throws(StoreError) in
       func read(_ rows: Range<Int>) throws(StoreError) {
-        let place = rows.lowerBound * pieceByteCount..<rows.upperBound * pieceByteCount
+        let place = rows.lowerBound * heldByteCount..<rows.upperBound * heldByteCount
+        let part = unsafe UnsafeMutableRawBufferPointer(rebasing: target[place])
+        guard case .blocks(let type) = down.encoding else {
+          return try unsafe down.file.file.read(
+            into: part, at: start + rows.lowerBound * rowByteCount)
+        }
+        let blocks = Bytes(count: rows.count * pieceByteCount)
         try unsafe down.file.file.read(
-          into: UnsafeMutableRawBufferPointer(rebasing: target[place]),
-          at: start + rows.lowerBound * rowByteCount)
+          into: blocks.buffer, at: start + rows.lowerBound * rowByteCount)
+        unsafe BlockDecoder.decode(
+          type, blocks.start, blockCount: rows.count * neurons.count / type.block.valueCount,
+          into: part.baseAddress!.assumingMemoryBound(to: Float.self))
       }
       if isWhole { return try read(rows) }
       for row in rows {
@@ -135,8 +154,9 @@ struct BundleConversion {
         let input = try source.rows(neurons, width: layout.width)
         for neuron in 0..<neurons.count {
           unsafe buffers.encode(
-            input.start + neuron * source.rowByteCount(layout.width), source.format,
-            to: description.format, into: output.start + place(ofPart: part, neuron: neuron))
+            input.start + neuron * source.rowByteCount(layout.width), source.encoding,
+            multiplier: source.tensor.multiplier, to: description.format,
+            into: output.start + place(ofPart: part, neuron: neuron))
         }
       }
       faults.append(buffers.faults)
@@ -156,7 +176,7 @@ struct BundleConversion {
     _ neurons: Range<Int>, part: Int, _ columns: borrowing Bytes, of held: Range<Int>,
     _ buffers: inout RowBuffers, into output: borrowing Bytes
   ) {
-    let elementByteCount = down.rowByteCount(1)
+    let elementByteCount = columnEncoding.byteCount(width: 1)
     let rowByteCount = layout.width * elementByteCount
     let tile = Bytes(count: Self.tileNeuronCount * rowByteCount)
     for first in stride(from: neurons.lowerBound, to: neurons.upperBound, by: Self.tileNeuronCount)
@@ -171,8 +191,8 @@ struct BundleConversion {
       for index in 0..<count {
         let neuron = first - neurons.lowerBound + index
         unsafe buffers.encode(
-          tile.start + index * rowByteCount, down.format, to: layout.parts[part].format,
-          into: output.start + place(ofPart: part, neuron: neuron))
+          tile.start + index * rowByteCount, columnEncoding, multiplier: down.tensor.multiplier,
+          to: layout.parts[part].format, into: output.start + place(ofPart: part, neuron: neuron))
       }
     }
   }

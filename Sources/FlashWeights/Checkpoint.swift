@@ -6,12 +6,17 @@ internal import Glibc
 ///
 /// Opening checks every header and that the shard index and the shards agree; nothing in the folder
 /// is believed, least of all file names.
-package struct Checkpoint: Sendable {
+package struct Checkpoint: ModelSource {
   package let folder: String
   package let configuration: JSONValue
   package let configurationText: [UInt8]
-  package let files: [SafetensorsFile]
-  package let tensors: [String: CheckpointTensor]
+  package let files: [SourceFile]
+  package let tensors: [String: SourceTensor]
+  private let headerTexts: [[UInt8]]
+
+  package var path: String { folder }
+  package var spelling: Layout.Spelling { .checkpoint }
+  package var notes: [String] { [] }
 
   package var configurationPath: String { folder + "/config.json" }
 
@@ -36,7 +41,8 @@ package struct Checkpoint: Sendable {
     let (names, index) = try Self.weightFiles(in: folder)
     var files: [SafetensorsFile] = []
     for name in names { files.append(try SafetensorsFile(path: folder + "/" + name)) }
-    self.files = files
+    self.files = files.map(\.data)
+    headerTexts = files.map(\.headerText)
     tensors = try Self.collect(files, names: names)
     if let index { try Self.check(index, against: tensors, names: names) }
   }
@@ -85,7 +91,7 @@ package struct Checkpoint: Sendable {
     }
     if let gguf = entries.first(where: { $0.hasSuffix(".gguf") }) {
       throw StoreError(
-        .plannedFormat, "is a GGUF file; reading GGUF is planned but not built",
+        .notACheckpoint, "is a GGUF file; give its path instead of its folder",
         file: folder + "/" + gguf)
     }
     throw StoreError(
@@ -95,8 +101,8 @@ package struct Checkpoint: Sendable {
 
   private static func collect(
     _ files: [SafetensorsFile], names: [String]
-  ) throws(StoreError) -> [String: CheckpointTensor] {
-    var tensors: [String: CheckpointTensor] = [:]
+  ) throws(StoreError) -> [String: SourceTensor] {
+    var tensors: [String: SourceTensor] = [:]
     for (index, file) in files.enumerated() {
       for tensor in file.header.tensors {
         if let other = tensors[tensor.name] {
@@ -104,7 +110,9 @@ package struct Checkpoint: Sendable {
             .shardIndex, "is in two shards", file: file.path, offset: tensor.extent.offset,
             tensor: tensor.name, found: names[other.fileIndex])
         }
-        tensors[tensor.name] = CheckpointTensor(fileIndex: index, entry: tensor)
+        tensors[tensor.name] = SourceTensor(
+          fileIndex: index, name: tensor.name, encoding: SourceEncoding(tensor.type),
+          shape: tensor.shape, extent: tensor.extent)
       }
     }
     return tensors
@@ -112,7 +120,7 @@ package struct Checkpoint: Sendable {
 
   /// Whether the index and the shards name the same tensors in the same places.
   private static func check(
-    _ index: ShardIndex, against tensors: [String: CheckpointTensor], names: [String]
+    _ index: ShardIndex, against tensors: [String: SourceTensor], names: [String]
   ) throws(StoreError) {
     for (name, shard) in index.shardOfTensor.sorted(by: { $0.key < $1.key }) {
       guard let tensor = tensors[name] else {
@@ -141,7 +149,7 @@ package struct Checkpoint: Sendable {
   }
 
   /// The bytes of a companion. Throws `companion` where a JSON file holds no JSON object.
-  func companion(_ name: String) throws(StoreError) -> [UInt8] {
+  package func companion(_ name: String) throws(StoreError) -> [UInt8] {
     let path = folder + "/" + name
     let bytes = try Self.smallFile(path)
     if name.hasSuffix(".json") {
@@ -154,27 +162,9 @@ package struct Checkpoint: Sendable {
   package var digest: String {
     var hash = SHA256()
     hash.update(data: configurationText)
-    for file in files { hash.update(data: file.headerText) }
+    for text in headerTexts { hash.update(data: text) }
     return hash.finalize().hexadecimal
   }
-
-  /// The length and the time of the last change of every file: with `digest` it tells whether work
-  /// on this checkpoint can be taken up again.
-  func changeMarks() throws(StoreError) -> [String] {
-    var marks: [String] = []
-    for file in files {
-      let time = try file.file.status().st_mtim
-      marks.append("\(file.path) \(file.byteCount) \(time.tv_sec).\(time.tv_nsec)")
-    }
-    return marks
-  }
-}
-
-/// A tensor of a checkpoint and the file that holds it.
-package struct CheckpointTensor: Sendable {
-  /// Index into `Checkpoint.files`.
-  package let fileIndex: Int
-  package let entry: SafetensorsTensor
 }
 
 /// `model.safetensors.index.json`: which shard holds which tensor.

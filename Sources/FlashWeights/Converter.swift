@@ -1,12 +1,13 @@
 internal import Crypto
 
-/// Turns a checkpoint into a store: what `convert` does, without its words on the terminal.
+/// Turns a checkpoint or GGUF files into a store: what `convert` does, without its words on the
+/// terminal.
 ///
 /// Making a converter reads headers only and settles everything that can be settled before the
 /// work: the target, the layout, the configuration, every tensor's source and shape, and the disk
 /// need.
 package struct Converter: Sendable {
-  package let checkpoint: Checkpoint
+  package let source: any ModelSource
   package let target: String
   package let options: ConversionOptions
   package let layout: Layout
@@ -18,37 +19,72 @@ package struct Converter: Sendable {
   /// Throws a `StoreError` whose category is the exit code.
   package init(source: String, target: String, options: ConversionOptions) throws(StoreError) {
     try StoreTarget(target).requireFree(overwrite: options.overwrite)
-    let checkpoint = try Checkpoint(folder: source)
-    let layout: Layout
-    if let given = options.layout {
-      layout = given
-    } else {
-      layout = try .recognizing(
-        checkpoint.configuration, among: Layout.builtIn, file: checkpoint.configurationPath)
-    }
-    let configuration = try layout.configuration(
-      from: checkpoint.configuration, file: checkpoint.configurationPath)
-    map = try TensorMap(checkpoint: checkpoint, layout: layout, configuration: configuration)
-    plan = StorePlan(
-      configuration: configuration, formats: options.formats, biases: map.biases)
-    for name in checkpoint.companionNames { _ = try checkpoint.companion(name) }
-    var notes = map.notes
-    let unknown = layout.unknownKeys(of: checkpoint.configuration)
+    try self.init(readingOnly: source, target: target, options: options)
+  }
+
+  /// A conversion that is only looked at: `manifest` says what the store would be.
+  package init(readingOnly source: String, options: ConversionOptions) throws(StoreError) {
+    try self.init(readingOnly: source, target: "", options: options)
+  }
+
+  private init(
+    readingOnly source: String, target: String, options: ConversionOptions
+  ) throws(StoreError) {
+    let source = try Self.open(source, options)
+    let (layout, spelled) = try Layout.pair(for: source, given: options.layout)
+    let configuration = try spelled.configuration(
+      from: source.configuration, file: source.configurationPath)
+    let isGGUF = source.spelling == .gguf
+    map = try TensorMap(
+      source: source, layout: spelled,
+      pairs: isGGUF ? layout.gguf?.rotaryPairs ?? .halves : .halves, configuration: configuration)
+    var formats = options.formats
+    formats.kept = map.nearestFormats
+    plan = StorePlan(configuration: configuration, formats: formats, biases: map.biases)
+    for name in source.companionNames { _ = try source.companion(name) }
+    var notes = source.notes + map.notes
+    let unknown =
+      isGGUF
+      ? spelled.unknownMetadata(of: source.configuration)
+      : layout.unknownKeys(of: source.configuration)
     if !unknown.isEmpty {
-      notes.append("config.json: ignored keys nobody knows: \(unknown.joined(separator: ", "))")
+      let place = isGGUF ? "metadata" : "config.json"
+      notes.append("\(place): ignored keys nobody knows: \(unknown.joined(separator: ", "))")
     }
-    if !checkpoint.companionNames.contains("tokenizer.json") {
+    if !isGGUF, !source.companionNames.contains("tokenizer.json") {
       notes.append("the checkpoint has no tokenizer.json: text commands will not work")
     }
     self.notes = notes
-    self.checkpoint = checkpoint
+    self.source = source
     self.layout = layout
     self.target = target
     self.options = options
   }
 
+  /// A checkpoint folder, or the GGUF file that a path names.
+  private static func open(
+    _ path: String, _ options: ConversionOptions
+  ) throws(StoreError) -> any ModelSource {
+    guard case .gguf = ModelPath.kind(of: path) else { return try Checkpoint(folder: path) }
+    return try GGUFSource(path: path, preTokenizer: options.preTokenizer)
+  }
+
   /// Bytes that conversion reads.
   package var sourceByteCount: Int { map.byteCount }
+
+  /// The manifest of the store as it would be, without checksums.
+  package var manifest: StoreManifest {
+    StoreManifest(
+      formatVersion: StoreManifest.currentVersion, generator: options.generator, synthetic: nil,
+      configuration: plan.configuration, layout: layout, tensors: plan.tensors,
+      bundles: plan.bundles,
+      source: SourceRecord(name: Folder.split(source.path).name, digest: source.digest),
+      modelDigest: "", parameterCount: plan.parameterCount, notes: plan.notes + notes,
+      companions: source.companionNames.map {
+        CompanionFile(
+          name: $0, byteCount: (try? source.companion($0))?.count ?? 0, checksum: "")
+      }, checksum: "")
+  }
 
   /// Bytes the store will take.
   package var requiredByteCount: Int { plan.byteCount }
@@ -59,10 +95,10 @@ package struct Converter: Sendable {
   }
 
   /// Converts, or takes up what a killed converter left, and returns the manifest; its notes are
-  /// for the user's eyes. `progress` gets the bytes of the checkpoint read so far and of all.
+  /// for the user's eyes. `progress` gets the bytes of the source read so far and of all.
   ///
   /// On an error nothing is left, except after an interruption. Memory: under 400 MB whatever the
-  /// tensor. Throws every error of `StoreWriter` and of reading the checkpoint.
+  /// tensor. Throws every error of `StoreWriter` and of reading the source.
   package func run(
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
   ) throws(StoreError) -> StoreManifest {
@@ -71,14 +107,14 @@ package struct Converter: Sendable {
       fault: options.fault)
     do {
       try RowConversion(self, writer).run(progress: progress)
-      for name in checkpoint.companionNames {
-        try writer.addCompanion(name, bytes: try checkpoint.companion(name))
+      for name in source.companionNames {
+        try writer.addCompanion(name, bytes: try source.companion(name))
       }
       return try writer.finish(
         StoreOrigin(
           generator: options.generator, layout: layout,
           source: SourceRecord(
-            name: Folder.split(checkpoint.folder).name, digest: checkpoint.digest),
+            name: Folder.split(source.path).name, digest: source.digest),
           notes: notes))
     } catch {
       writer.discard(after: error)
@@ -86,10 +122,10 @@ package struct Converter: Sendable {
     }
   }
 
-  /// Names this work: equal only where the checkpoint, the layout and the plan are.
+  /// Names this work: equal only where the source, the layout and the plan are.
   private func fingerprint() throws(StoreError) -> String {
     SHA256.digest(
-      lines: [options.generator, checkpoint.digest] + (try checkpoint.changeMarks()) + [
+      lines: [options.generator, source.digest] + (try source.changeMarks()) + [
         String(decoding: JSONText.encode(layout), as: UTF8.self),
         String(decoding: JSONText.encode(plan.configuration), as: UTF8.self),
         String(decoding: JSONText.encode(plan.tensors), as: UTF8.self),
@@ -101,8 +137,10 @@ package struct Converter: Sendable {
 /// What `convert` may be told.
 package struct ConversionOptions: Sendable {
   package var formats: StoreFormats
-  /// Nil: the layout inside the binary that recognizes the checkpoint.
+  /// Nil: the layout inside the binary that recognizes the source.
   package var layout: Layout?
+  /// How a GGUF file's tokenizer splits text, instead of what the file says.
+  package var preTokenizer: String?
   /// Whether a store that is there already is replaced.
   package var overwrite: Bool
   package var threadCount: Int

@@ -99,15 +99,17 @@ package enum JSONValue: Codable, Equatable, Sendable, CustomStringConvertible {
     if case .object(let value) = self { value } else { nil }
   }
 
-  /// The value at a dotted path, `rope_parameters.rope_theta` for example; nil where there is none
-  /// and where it is null.
+  /// The value at a dotted path, `rope_parameters.rope_theta` for example, or of a key that has
+  /// dots itself; nil where there is none and where it is null.
   package subscript(path path: String) -> JSONValue? {
-    var value = self
-    for key in path.split(separator: ".") {
-      guard let next = value.object?[String(key)], next != .null else { return nil }
-      value = next
+    guard let object else { return nil }
+    if let value = object[path], value != .null { return value }
+    for dot in path.indices where path[dot] == "." {
+      if let value = object[String(path[..<dot])]?[path: String(path[path.index(after: dot)...])] {
+        return value
+      }
     }
-    return value
+    return nil
   }
 }
 

@@ -99,6 +99,13 @@ extension Layout {
     guard let rotary = decoder.positions.rotary else {
       return .learned(offset: decoder.positions.learned?.offset ?? 0)
     }
+    if let source = rotary.dimension, reader.value(source) != nil {
+      return .rotary(
+        RotaryConfiguration(
+          base: try reader.number(rotary.base),
+          dimension: try reader.positive(source, limit: headDimension),
+          scaling: try reader.scaling(rotary, maximumPositions: maximumPositions)))
+    }
     let part = try reader.number(rotary.rotatedPart)
     guard part > 0, part <= 1 else {
       throw StoreError(
@@ -136,6 +143,13 @@ extension Layout {
   /// Keys of `config.json` that neither this layout nor `inertKeys` knows: they are ignored, and
   /// said to be.
   package func unknownKeys(of json: JSONValue) -> [String] {
+    let known = Set(readKeys.map { String($0.prefix { $0 != "." }) }).union(Self.inertKeys)
+    return (json.object ?? [:]).filter { $0.value != .null && !known.contains($0.key) }
+      .keys.sorted()
+  }
+
+  /// Keys that are read or known to change nothing.
+  var readKeys: [String] {
     let d = decoder
     var sources = [
       d.width, d.vocabularySize, d.layerCount, d.maximumPositions, d.queryHeads, d.keyValueHeads,
@@ -145,13 +159,10 @@ extension Layout {
     if let source = d.headDimension { sources.append(source) }
     var keys = ignoredKeys + requirements.flatMap { [$0.key] + ($0.unless.map { [$0.key] } ?? []) }
     if let rotary = d.positions.rotary {
-      sources += [rotary.base, rotary.rotatedPart]
+      sources += [rotary.base, rotary.rotatedPart] + (rotary.dimension.map { [$0] } ?? [])
       keys += rotary.scaling
     }
-    keys += sources.flatMap(\.keys) + tensors.compactMap { $0.when?.key }
-    let known = Set(keys.map { String($0.prefix { $0 != "." }) }).union(Self.inertKeys)
-    return (json.object ?? [:]).filter { $0.value != .null && !known.contains($0.key) }
-      .keys.sorted()
+    return keys + sources.flatMap(\.keys) + tensors.compactMap { $0.when?.key }
   }
 
   /// Keys that transformers writes for every family and that do not change a forward pass.

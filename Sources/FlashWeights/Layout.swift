@@ -21,6 +21,8 @@ package struct Layout: Codable, Equatable, Sendable {
   package var ignoredTensors: [String]
   /// Keys of the configuration that change nothing in the arithmetic of this family.
   package var ignoredKeys: [String]
+  /// The same for GGUF files; absent: the family is not read from them.
+  package var gguf: GGUFSection?
 
   /// A checkpoint is recognized by `architectures[0]` and by keys it has or has not; never by
   /// `model_type`, which re-saved checkpoints get wrong.
@@ -78,6 +80,8 @@ package struct Layout: Codable, Equatable, Sendable {
     package var base: Source
     /// The part of a head that is rotated, from 0 to 1.
     package var rotatedPart: Source
+    /// The rotated dimensions as a number, which wins over the part where it is there.
+    package var dimension: Source?
     /// Keys of the object that holds the scaling's type and numbers; the first that is there.
     package var scaling: [String]
   }
@@ -112,12 +116,23 @@ package struct Layout: Codable, Equatable, Sendable {
     package var name: String
     /// The checkpoint has the tensor only where this holds; absent: always.
     package var when: Condition?
+    /// A tensor of one value that every value of this one is multiplied with, where it is there.
+    package var scale: String?
 
     package var isPerLayer: Bool { name.contains("{layer}") }
 
     /// The tensor's name in a checkpoint.
     package func name(prefix: String, layer: Int?) -> String {
-      var text = name.replacing("{prefix}", with: prefix)
+      Self.fill(name, prefix: prefix, layer: layer)
+    }
+
+    /// The name of the tensor that scales it; nil where the pattern names none.
+    func scaleName(prefix: String, layer: Int?) -> String? {
+      scale.map { Self.fill($0, prefix: prefix, layer: layer) }
+    }
+
+    private static func fill(_ pattern: String, prefix: String, layer: Int?) -> String {
+      var text = pattern.replacing("{prefix}", with: prefix)
       if let layer { text = text.replacing("{layer}", with: "\(layer)") }
       return text
     }
@@ -151,6 +166,7 @@ package struct Layout: Codable, Equatable, Sendable {
     }
     try refuseUnknownKeys(in: text, file: file)
     try check(file: file)
+    try spelled(.gguf)?.check(file: file)
   }
 
   private func refuseUnknownKeys(in text: [UInt8], file: String) throws(StoreError) {

@@ -4,7 +4,7 @@ package enum ModelPath: Sendable {
   case store
   /// A folder with `config.json`, to be converted.
   case checkpoint
-  /// A GGUF file.
+  /// A file that is GGUF by its first bytes or by its name.
   case gguf
   case missing
   case other
@@ -14,6 +14,7 @@ package enum ModelPath: Sendable {
     if Folder.exists(path + "/" + StoreFile.manifest) { return .store }
     if Folder.exists(path + "/config.json") { return .checkpoint }
     let start = try? File.reading(path).bytes(at: 0, byteCount: 4)
-    return start == Array("GGUF".utf8) || start == Array("PWRI".utf8) ? .gguf : .other
+    let isGGUF = start == Array("GGUF".utf8) || start == Array("PWRI".utf8)
+    return isGGUF || start != nil && path.hasSuffix(".gguf") ? .gguf : .other
   }
 }

@@ -1,6 +1,6 @@
 internal import FlashKernels
 
-/// One thread's way from a row of the checkpoint to a row of the store.
+/// One thread's way from a row of the source to a row of the store.
 struct RowBuffers: ~Copyable {
   let width: Int
   private let kernels: Kernels
@@ -19,20 +19,31 @@ struct RowBuffers: ~Copyable {
   }
 
   /// Encodes a row and reads it back: a value or the scale of a block may be too large for f16.
+  /// Blocks that the store has too are packed as they are, without rounding.
   ///
   /// The search for a q4_0 scale finds none then and leaves a block of zeros; where there is one,
   /// only values up to half of it become zero.
+  ///
+  /// - Parameter multiplier: what every value is multiplied with.
   mutating func encode(
-    _ source: UnsafeRawPointer, _ sourceFormat: RowFormat, to format: RowFormat,
-    into row: UnsafeMutableRawPointer
+    _ source: UnsafeRawPointer, _ encoding: SourceEncoding, multiplier: Float,
+    to format: RowFormat, into row: UnsafeMutableRawPointer
   ) {
+    if case .blocks(let type) = encoding, encoding.keptFormat == format, multiplier == 1 {
+      unsafe LanePacking.pack(format, width: width, blocks: source, into: row)
+      return unsafe countScales(source, type)
+    }
     let floats = unsafe values.start.assumingMemoryBound(to: Float.self)
-    unsafe kernels.decodeRow(sourceFormat, width: width, row: source, into: floats)
+    unsafe decode(source, encoding, into: floats)
+    if multiplier != 1 {
+      for index in 0..<width { unsafe floats[index] *= multiplier }
+    }
     faults.nonFinite += unsafe kernels.nonFiniteCount(floats, count: width)
     unsafe encoder.encode(floats, width: width, format, into: row)
     guard format != .f32 else { return }
     let result = unsafe stored.start.assumingMemoryBound(to: Float.self)
     unsafe kernels.decodeRow(format, width: width, row: row, into: result)
+    unsafe faults.error.add(floats, stored: result, count: width)
     let nonFiniteCount = unsafe kernels.nonFiniteCount(result, count: width)
     guard format == .q4_0 || nonFiniteCount > 0 else { return }
     for index in 0..<width {
@@ -42,20 +53,84 @@ struct RowBuffers: ~Copyable {
     }
   }
 
+  private func decode(
+    _ source: UnsafeRawPointer, _ encoding: SourceEncoding, into values: UnsafeMutablePointer<Float>
+  ) {
+    switch encoding {
+    case .plain(let format):
+      unsafe kernels.decodeRow(format, width: width, row: source, into: values)
+    case .blocks(let type):
+      unsafe BlockDecoder.decode(
+        type, source, blockCount: width / type.block.valueCount, into: values)
+    case .unknown(let name): preconditionFailure("rows of \(name) are not converted")
+    }
+  }
+
+  /// Counts the values whose f16 scale, the first of their block, is NaN or infinite.
+  private mutating func countScales(_ blocks: UnsafeRawPointer, _ type: GGUFType) {
+    let (valueCount, byteCount) = type.block
+    for block in 0..<width / valueCount {
+      let scale = unsafe blocks.loadUnaligned(
+        fromByteOffset: block * byteCount, as: UInt16.self)
+      if scale & 0x7C00 == 0x7C00 { faults.nonFinite += valueCount }
+    }
+  }
+
   /// The largest f16.
   private static let largestScale: Float = 65504
 }
 
-/// How many values of a tensor are no finite numbers, in the checkpoint or only in the store.
+/// How many values of a tensor are no finite numbers, in the source or only in the store, and how
+/// far the store's values are from the source's.
 struct ValueFaults: Sendable {
-  /// NaN and infinite values of the checkpoint.
+  /// NaN and infinite values of the source.
   var nonFinite = 0
-  /// Finite values of the checkpoint that are too large for the store's format, which turns them
-  /// into NaN, infinity or zero, and those that share their block.
+  /// Finite values of the source that are too large for the store's format, which turns them into
+  /// NaN, infinity or zero, and those that share their block.
   var overflowed = 0
+  var error = RoundingError()
 
   static func += (total: inout ValueFaults, part: ValueFaults) {
     total.nonFinite += part.nonFinite
     total.overflowed += part.overflowed
+    total.error += part.error
+  }
+}
+
+/// How far stored values are from those they stand for.
+struct RoundingError: Codable, Equatable, Sendable {
+  /// Sum of the squares of the differences.
+  var squares = 0.0
+  /// Sum of the squares of the values.
+  var power = 0.0
+
+  /// Root of the mean square of the differences over that of the values.
+  var relative: Double { power > 0 ? (squares / power).squareRoot() : 0 }
+
+  static func += (total: inout RoundingError, part: RoundingError) {
+    total.squares += part.squares
+    total.power += part.power
+  }
+
+  mutating func add(
+    _ values: UnsafePointer<Float>, stored: UnsafePointer<Float>, count: Int
+  ) {
+    let (a, b) = unsafe (UnsafeRawPointer(values), UnsafeRawPointer(stored))
+    var (squares, power) = (SIMD8<Float>.zero, SIMD8<Float>.zero)
+    let whole = count / 8 * 8
+    for index in stride(from: 0, to: whole, by: 8) {
+      let value = unsafe a.loadUnaligned(fromByteOffset: 4 * index, as: SIMD8<Float>.self)
+      let other = unsafe b.loadUnaligned(fromByteOffset: 4 * index, as: SIMD8<Float>.self)
+      squares += (value - other) * (value - other)
+      power += value * value
+    }
+    for index in whole..<count {
+      let difference = unsafe values[index] - stored[index]
+      squares[0] += difference * difference
+      power[0] += unsafe values[index] * values[index]
+    }
+    guard squares.sum().isFinite, power.sum().isFinite else { return }
+    self.squares += Double(squares.sum())
+    self.power += Double(power.sum())
   }
 }

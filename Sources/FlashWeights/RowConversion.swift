@@ -2,7 +2,7 @@ internal import FlashIO
 internal import FlashKernels
 internal import Synchronization
 
-/// The work of a conversion: reads rows of the checkpoint in slices, encodes them on all threads
+/// The work of a conversion: reads rows of the source in slices, encodes them on all threads
 /// and hands them to the writer.
 ///
 /// Memory is bounded by construction: each thread holds one slice, and at most one block of a down
@@ -11,7 +11,7 @@ struct RowConversion {
   /// Threads that are used at most, because each has its slices.
   static let maximumThreadCount = 16
 
-  let checkpoint: Checkpoint
+  let source: any ModelSource
   let plan: StorePlan
   let map: TensorMap
   let writer: StoreWriter
@@ -20,7 +20,7 @@ struct RowConversion {
   let memory: ConversionMemory
 
   init(_ converter: Converter, _ writer: StoreWriter) {
-    checkpoint = converter.checkpoint
+    source = converter.source
     plan = converter.plan
     map = converter.map
     self.writer = writer
@@ -59,8 +59,8 @@ struct RowConversion {
     }
   }
 
-  func source(_ tensor: CheckpointTensor) -> RowSource {
-    RowSource(file: checkpoint.files[tensor.fileIndex], tensor: tensor.entry)
+  func source(_ tensor: SourceTensor) -> RowSource {
+    RowSource(file: source.files[tensor.fileIndex], tensor: tensor)
   }
 
   private func convert(
@@ -75,7 +75,8 @@ struct RowConversion {
       let output = Bytes(count: rows.count * tensor.rowByteCount)
       for row in 0..<rows.count {
         unsafe buffers.encode(
-          input.start + row * source.rowByteCount(tensor.width), source.format, to: tensor.format,
+          input.start + row * source.rowByteCount(tensor.width), source.encoding,
+          multiplier: source.tensor.multiplier, to: tensor.format,
           into: output.start + row * tensor.rowByteCount)
       }
       faults.withLock { $0 += buffers.faults }
@@ -84,8 +85,11 @@ struct RowConversion {
     } progress: { rows in
       advance(rows * source.rowByteCount(tensor.width))
     }
+    let found = faults.withLock { $0 }
+    let isMeasured = self.source.spelling == .gguf
     try writer.finish(
-      tensor: index, notes: source.notes(faults.withLock { $0 }, storedAs: tensor.format))
+      tensor: index, notes: source.notes(found, storedAs: tensor.format),
+      losses: isMeasured ? [source.loss(found, tensor.role, storedAs: tensor.format)] : [])
   }
 
   /// Runs `body` on slices of 0..<count on all threads; the first error stops the rest. `progress`
@@ -114,28 +118,44 @@ struct RowConversion {
   }
 }
 
-/// A tensor of the checkpoint as rows of F32, F16 or BF16.
+/// A tensor of the source as rows, in the model's order.
 struct RowSource: Sendable {
-  let file: SafetensorsFile
-  let tensor: SafetensorsTensor
+  let file: SourceFile
+  let tensor: SourceTensor
 
   var extent: FileExtent { tensor.extent }
+  var encoding: SourceEncoding { tensor.encoding }
 
-  /// The row format that has the same bytes as the tensor's elements.
-  var format: RowFormat {
-    guard let format = tensor.type.sourceFormat else {
-      preconditionFailure("a source is F32, F16 or BF16")
+  func rowByteCount(_ width: Int) -> Int { encoding.byteCount(width: width) }
+
+  /// Whole rows of the model, encoded as in the file.
+  func rows(_ rows: Range<Int>, width: Int) throws(StoreError) -> Bytes {
+    let size = rowByteCount(width)
+    let bytes = Bytes(count: rows.count * size)
+    guard tensor.order != .asStored else {
+      try unsafe file.file.read(into: bytes.buffer, at: extent.offset + rows.lowerBound * size)
+      return bytes
     }
-    return format
+    guard tensor.shape.count > 1 else { return try vector(width: width) }
+    for row in rows {
+      let place = (row - rows.lowerBound) * size
+      try unsafe file.file.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[place..<place + size]),
+        at: extent.offset + tensor.order.source(of: row) * size)
+    }
+    return bytes
   }
 
-  func rowByteCount(_ width: Int) -> Int { format.byteCount(width: width) }
-
-  /// Whole rows, as they lie in the file.
-  func rows(_ rows: Range<Int>, width: Int) throws(StoreError) -> Bytes {
-    let bytes = Bytes(count: rows.count * rowByteCount(width))
-    try unsafe file.file.read(
-      into: bytes.buffer, at: extent.offset + rows.lowerBound * rowByteCount(width))
+  /// A bias, whose values are in the order of its weight's rows.
+  private func vector(width: Int) throws(StoreError) -> Bytes {
+    let bytes = Bytes(count: rowByteCount(width))
+    let source = try file.file.bytes(at: extent.offset, byteCount: rowByteCount(width))
+    let size = rowByteCount(1)
+    let target = unsafe bytes.buffer
+    for index in 0..<width {
+      let place = tensor.order.source(of: index) * size
+      for byte in 0..<size { unsafe target[index * size + byte] = source[place + byte] }
+    }
     return bytes
   }
 
@@ -152,16 +172,44 @@ struct RowSource: Sendable {
     }
     return notes
   }
+
+  /// What storing the tensor in another form has cost.
+  func loss(
+    _ faults: ValueFaults, _ role: TensorRole, storedAs format: RowFormat
+  ) -> ConversionLoss {
+    ConversionLoss(
+      role: role, source: encoding.name, stored: format.rawValue, error: faults.error)
+  }
 }
 
-extension SafetensorsType {
-  /// The row format of the same element type; nil for types that are not converted.
-  var sourceFormat: RowFormat? {
-    switch self {
-    case .f32: .f32
-    case .f16: .f16
-    case .bf16: .bf16
-    default: nil
+/// How far weights of one kind have moved from the source's.
+struct ConversionLoss: Codable, Equatable, Sendable {
+  var role: TensorRole
+  /// Names of the source's encoding and of the store's format.
+  var source: String
+  var stored: String
+  var error: RoundingError
+
+  /// One remark for each kind of weights and pair of formats that lost something.
+  static func notes(_ losses: [ConversionLoss]) -> [String] {
+    var sums: [ConversionLoss] = []
+    for loss in losses where loss.error.squares > 0 {
+      let index = sums.firstIndex {
+        ($0.role, $0.source, $0.stored) == (loss.role, loss.source, loss.stored)
+      }
+      if let index { sums[index].error += loss.error } else { sums.append(loss) }
     }
+    return sums.map { sum in
+      "\(sum.role.rawValue): \(sum.source) became \(sum.stored), relative RMS error "
+        + Self.threeDigits(sum.error.relative)
+    }
+  }
+
+  /// Three significant digits: 0.00312.
+  private static func threeDigits(_ value: Double) -> String {
+    guard value > 0, value.isFinite else { return "\(value)" }
+    var scale = 1.0
+    while value * scale < 100, scale < 1e12 { scale *= 10 }
+    return "\((value * scale).rounded() / scale)"
   }
 }

@@ -4,20 +4,19 @@ package final class SafetensorsFile: Sendable {
   package let header: SafetensorsHeader
   /// The header's text as it lies in the file, for the source's digest.
   package let headerText: [UInt8]
-  package let byteCount: Int
-  let file: File
+  let data: SourceFile
 
   /// Opens and checks. Throws a `StoreError` naming the file, and where it can the offset and the
   /// tensor. Cost: the header is read, the data is not.
   package init(path: String) throws(StoreError) {
-    file = try File.reading(path)
+    data = try SourceFile(path)
     self.path = path
-    byteCount = try file.byteCount()
-    let start = try file.bytes(at: 0, byteCount: min(byteCount, 40))
+    let byteCount = data.byteCount
+    let start = try data.file.bytes(at: 0, byteCount: min(byteCount, 40))
     try FileKind.refuseOthers(start: start, file: path)
     let count = try SafetensorsHeader.byteCount(
       lengthField: Array(start.prefix(8)), fileByteCount: byteCount, file: path)
-    headerText = try file.bytes(at: 8, byteCount: count)
+    headerText = try data.file.bytes(at: 8, byteCount: count)
     header = try SafetensorsHeader(json: headerText, fileByteCount: byteCount, file: path)
   }
 }
@@ -33,7 +32,7 @@ enum FileKind {
     }
     if start.starts(with: Array("GGUF".utf8)) || start.starts(with: Array("PWRI".utf8)) {
       throw StoreError(
-        .plannedFormat, "is a GGUF file; reading GGUF is planned but not built", file: file)
+        .notACheckpoint, "is a GGUF file where another was expected; give its own path", file: file)
     }
     if start.starts(with: [0x50, 0x4B, 0x03, 0x04]) {
       throw StoreError(.pickledWeights, Self.pickleAdvice, file: file)

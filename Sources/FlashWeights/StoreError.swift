@@ -20,7 +20,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case sizeMismatch, dataLength
     // Checkpoints as a whole.
     case pointerFile, unsafeShardName, missingShard, shardIndex, pickledWeights, notACheckpoint
-    case plannedFormat, configuration, unsupportedModel, layout
+    case gguf, plannedFormat, configuration, unsupportedModel, layout
     case missingTensor, unexpectedTensor, tensorShape, tiedHead, companion
     // Stores.
     case manifest, futureVersion, missingFile, storeFileLength, damagedExtent, damagedFile
@@ -47,18 +47,21 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Bytes from the start of the file.
   package var offset: Int?
   package var tensor: String?
+  /// A key of the metadata.
+  package var key: String?
   package var expected: String?
   package var found: String?
 
   package init(
     _ kind: Kind, _ problem: String, file: String? = nil, offset: Int? = nil,
-    tensor: String? = nil, expected: String? = nil, found: String? = nil
+    tensor: String? = nil, key: String? = nil, expected: String? = nil, found: String? = nil
   ) {
     self.kind = kind
     self.problem = problem
     self.file = file
     self.offset = offset
     self.tensor = tensor
+    self.key = key
     self.expected = expected
     self.found = found
   }
@@ -70,6 +73,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     if let file { place.append(file) }
     if let offset { place.append("offset \(offset)") }
     if let tensor { place.append("tensor \(tensor)") }
+    if let key { place.append("key \(key)") }
     var text = place.isEmpty ? problem : place.joined(separator: ", ") + ": " + problem
     if let expected { text += "; expected \(expected)" }
     if let found { text += (expected == nil ? "; found " : ", found ") + found }

@@ -51,6 +51,15 @@ extension StoreManifest {
     (tensors.map(\.extent.end).max() ?? 0).roundedUp(to: StorePlan.alignment)
   }
 
+  /// Bytes of the weights as stored, without padding.
+  package var modelByteCount: Int {
+    tensors.reduce(0) { $0 + $1.extent.byteCount }
+      + bundles.reduce(0) { $0 + $1.payloadByteCount }
+  }
+
+  /// Bytes of the two weight files, padding included.
+  package var fileByteCount: Int { denseByteCount + bundlesByteCount }
+
   /// The length `bundles.bin` must have.
   var bundlesByteCount: Int {
     (bundles.map(\.extent.end).max() ?? 0).roundedUp(to: StorePlan.alignment)

@@ -1,28 +1,44 @@
 internal import FlashIO
 package import FlashKernels
 
-/// The formats of a store, by what the weights are for. Norms and biases are always f32.
+/// The formats of a store, by what the weights are for; nil keeps what the source has. Norms and
+/// biases are always f32.
 package struct StoreFormats: Equatable, Sendable {
   /// Token embedding and learned positions; with a tied head this is the head as well.
-  package var embedding: RowFormat
-  package var attention: RowFormat
-  package var feedForward: RowFormat
-  package var head: RowFormat
+  package var embedding: RowFormat?
+  package var attention: RowFormat?
+  package var feedForward: RowFormat?
+  package var head: RowFormat?
+  /// For each weight of the source the nearest format.
+  var kept: [TensorKey: RowFormat] = [:]
 
   /// One format for all, but where another is named.
   package init(
     _ format: RowFormat, embedding: RowFormat? = nil, attention: RowFormat? = nil,
     head: RowFormat? = nil
   ) {
-    self.embedding = embedding ?? format
-    self.attention = attention ?? format
-    self.feedForward = format
-    self.head = head ?? format
+    self.init(
+      embedding: embedding ?? format, attention: attention ?? format, head: head ?? format)
+    feedForward = format
+  }
+
+  /// What the source has, but where a format is named.
+  package init(
+    embedding: RowFormat? = nil, attention: RowFormat? = nil, head: RowFormat? = nil
+  ) {
+    self.embedding = embedding
+    self.attention = attention
+    self.head = head
   }
 
   /// The format of a weight's rows: f16 where the width is no multiple of the format's block.
-  func format(_ role: TensorRole, width: Int) -> RowFormat {
-    let wanted: RowFormat =
+  func format(_ role: TensorRole, layer: Int?, width: Int) -> RowFormat {
+    let wanted = wanted(role, layer: layer)
+    return wanted.fits(width: width) ? wanted : .f16
+  }
+
+  func wanted(_ role: TensorRole, layer: Int?) -> RowFormat {
+    let named: RowFormat? =
       switch role {
       case .tokenEmbedding, .positionEmbedding: embedding
       case .query, .key, .value, .attentionOutput: attention
@@ -30,7 +46,7 @@ package struct StoreFormats: Equatable, Sendable {
       case .outputHead: head
       case .attentionNorm, .feedForwardNorm, .outputNorm: .f32
       }
-    return wanted.fits(width: width) ? wanted : .f16
+    return named ?? kept[TensorKey(role: role, layer: layer, isBias: false)] ?? .f16
   }
 }
 
@@ -64,7 +80,8 @@ package struct StorePlan: Sendable {
     var tensors: [StoredTensor] = []
     for shape in shapes {
       let isVector = shape.isBias || shape.role.isNorm
-      let format = isVector ? .f32 : formats.format(shape.role, width: shape.width)
+      let format =
+        isVector ? .f32 : formats.format(shape.role, layer: shape.layer, width: shape.width)
       tensors.append(
         StoredTensor(
           role: shape.role, isBias: shape.isBias, layer: shape.layer, format: format,
@@ -89,7 +106,7 @@ package struct StorePlan: Sendable {
     for (layer, shape) in configuration.layers.enumerated() {
       let bundle = BundleLayout(
         neuronCount: shape.feedForwardWidth, configuration: configuration, formats: formats,
-        offset: end)
+        layer: layer, offset: end)
       end = bundle.extent.end.roundedUp(to: Self.alignment)
       for part in bundle.parts {
         let shape = TensorShape(
@@ -116,7 +133,7 @@ package struct StorePlan: Sendable {
   /// The remark on a weight that cannot have the format that was asked for.
   private static func note(_ shape: TensorShape, _ formats: StoreFormats) -> String? {
     guard !shape.isBias, !shape.role.isNorm else { return nil }
-    let wanted = formats.format(shape.role, width: 32)
+    let wanted = formats.wanted(shape.role, layer: shape.layer)
     guard !wanted.fits(width: shape.width) else { return nil }
     return "\(shape.name) stays f16: its width \(shape.width) is no multiple of the "
       + "\(wanted.rawValue) block of \(wanted.valuesPerBlock)"
@@ -211,11 +228,12 @@ extension BundleLayout {
   /// The layout of a layer whose bundles start at `offset`: the fewest neurons to a stride whose
   /// padding is at most a tenth of their bytes.
   init(
-    neuronCount: Int, configuration: ModelConfiguration, formats: StoreFormats, offset: Int
+    neuronCount: Int, configuration: ModelConfiguration, formats: StoreFormats, layer: Int = 0,
+    offset: Int
   ) {
     let width = configuration.width
     let parts = configuration.bundleRoles.map {
-      Part(role: $0, format: formats.format($0, width: width))
+      Part(role: $0, format: formats.format($0, layer: layer, width: width))
     }
     let payload = parts.reduce(0) { $0 + $1.format.byteCount(width: width) }
     var neurons = 1

@@ -27,6 +27,7 @@ struct FinishedItem: Codable, Sendable {
   var checksum: String
   var digest: String
   var notes: [String]
+  var losses: [ConversionLoss]
 }
 
 /// The hidden folder `.NAME.partial` beside a store's target, held by a lock while it is in use.

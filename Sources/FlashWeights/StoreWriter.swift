@@ -119,6 +119,13 @@ package final class StoreWriter: Sendable {
 
   /// Ends a tensor. Traps unless every row has been written. `notes` are remarks for the manifest.
   package func finish(tensor index: Int, notes: [String] = []) throws(StoreError) {
+    try finish(tensor: index, notes: notes, losses: [])
+  }
+
+  /// The same with what storing the tensor has cost.
+  func finish(
+    tensor index: Int, notes: [String], losses: [ConversionLoss]
+  ) throws(StoreError) {
     let tensor = plan.tensors[index]
     let hashes = takeHashes(of: .tensor(index), rowCount: tensor.rows)
     var digest = hashes.checksum
@@ -129,16 +136,22 @@ package final class StoreWriter: Sendable {
     }
     try record(
       FinishedItem(
-        item: .tensor(index), checksum: hashes.checksum, digest: digest, notes: notes))
+        item: .tensor(index), checksum: hashes.checksum, digest: digest, notes: notes,
+        losses: losses))
   }
 
   /// Ends a layer's bundles. Traps unless every stride has been written.
   package func finish(layer: Int, notes: [String] = []) throws(StoreError) {
+    try finish(layer: layer, notes: notes, losses: [])
+  }
+
+  /// The same with what storing the bundles has cost.
+  func finish(layer: Int, notes: [String], losses: [ConversionLoss]) throws(StoreError) {
     let hashes = takeHashes(of: .layer(layer), rowCount: plan.bundles[layer].neuronCount)
     try record(
       FinishedItem(
         item: .layer(layer), checksum: hashes.checksum,
-        digest: hashes.digest(order: neuronOrders?[layer]), notes: notes))
+        digest: hashes.digest(order: neuronOrders?[layer]), notes: notes, losses: losses))
   }
 
   private func takeHashes(of item: StoreItem, rowCount: Int) -> RowHashes {
@@ -178,12 +191,14 @@ package final class StoreWriter: Sendable {
     let finished = state.withLock { $0.finished }
     var (tensors, bundles) = (plan.tensors, plan.bundles)
     var notes = plan.notes
+    var losses: [ConversionLoss] = []
     var digest = ModelDigest(plan.configuration)
     func take(_ item: StoreItem, _ name: String) -> FinishedItem {
       guard let record = finished[item] else {
         preconditionFailure("\(name) was never written")
       }
       notes += record.notes
+      losses += record.losses
       return record
     }
     for index in tensors.indices {
@@ -201,7 +216,8 @@ package final class StoreWriter: Sendable {
       synthetic: origin.synthetic, configuration: plan.configuration, layout: origin.layout,
       tensors: tensors, bundles: bundles, source: origin.source,
       modelDigest: digest.text, parameterCount: plan.parameterCount,
-      notes: notes + origin.notes, companions: try workplace.companions(), checksum: "")
+      notes: notes + ConversionLoss.notes(losses) + origin.notes,
+      companions: try workplace.companions(), checksum: "")
     manifest.checksum = manifest.computedChecksum
     return manifest
   }

@@ -1,42 +1,50 @@
 internal import FlashIO
+internal import FlashKernels
 
-/// Which tensor of a checkpoint gives each tensor of the model; made from a layout, and complete:
-/// every tensor of the model has one, every tensor of the checkpoint has a use or is known to have
+/// Which tensor of a source gives each tensor of the model; made from a layout, and complete:
+/// every tensor of the model has one, every tensor of the source has a use or is known to have
 /// none.
 struct TensorMap: Sendable {
-  private struct Key: Hashable {
-    var role: TensorRole
-    var isBias: Bool
-    var layer: Int?
-  }
-
-  private var sources: [Key: CheckpointTensor] = [:]
+  private var sources: [TensorKey: SourceTensor] = [:]
   /// Roles with a bias, in every layer alike.
   let biases: Set<TensorRole>
   private(set) var notes: [String] = []
 
   /// Throws `missingTensor`, `unexpectedTensor`, `tensorShape` or `unknownDataType`, naming the
-  /// tensor as the checkpoint spells it.
+  /// tensor as the source spells it. `layout` is in the source's spelling; `pairs` says how RoPE
+  /// pairs the source's query and key rows.
   init(
-    checkpoint: Checkpoint, layout: Layout, configuration: ModelConfiguration
+    source: any ModelSource, layout: Layout, pairs: Layout.RotaryPairs = .halves,
+    configuration: ModelConfiguration
   ) throws(StoreError) {
-    let patterns = layout.patterns(for: checkpoint.configuration)
-    biases = layout.biases(for: checkpoint.configuration)
-    let prefix = Self.prefix(checkpoint: checkpoint, layout: layout, patterns: patterns)
-    var unused = Set(checkpoint.tensors.keys)
+    let patterns = layout.patterns(for: source.configuration)
+    biases = layout.biases(for: source.configuration)
+    let prefix = Self.prefix(tensors: source.tensors, layout: layout, patterns: patterns)
+    var unused = Set(source.tensors.keys)
     for pattern in patterns where pattern.role != .outputHead || !configuration.hasTiedHead {
       let layers = pattern.isPerLayer ? configuration.layers.indices.map { $0 as Int? } : [nil]
       for layer in layers {
         let name = pattern.name(prefix: prefix, layer: layer)
-        guard let tensor = checkpoint.tensors[name] else {
+        guard var tensor = source.tensors[name] else {
           throw StoreError(
-            .missingTensor, "the checkpoint lacks this tensor", file: checkpoint.folder,
-            tensor: name)
+            .missingTensor, "the model lacks this tensor", file: source.path, tensor: name)
         }
         let weight = TensorShape(pattern.role, layer: layer, in: configuration)
         try Self.check(
-          tensor, against: pattern.isBias ? weight.bias : weight, file: checkpoint.path(of: tensor))
-        sources[Key(role: pattern.role, isBias: pattern.isBias, layer: layer)] = tensor
+          tensor, against: pattern.isBias ? weight.bias : weight, file: source.path(of: tensor))
+        if pairs == .neighbours, [.query, .key].contains(pattern.role),
+          case .rotary(let rotary) = configuration.positions
+        {
+          tensor.order = .neighbours(
+            headDimension: configuration.headDimension, rotated: rotary.dimension)
+        }
+        if let name = pattern.scaleName(prefix: prefix, layer: layer),
+          let scale = source.tensors[name]
+        {
+          tensor.multiplier = try Self.factor(scale, source.files)
+          unused.remove(name)
+        }
+        sources[TensorKey(role: pattern.role, layer: layer, isBias: pattern.isBias)] = tensor
         unused.remove(name)
       }
     }
@@ -48,94 +56,103 @@ struct TensorMap: Sendable {
       }
     }
     if configuration.hasTiedHead {
-      try takeTiedHead(
-        checkpoint: checkpoint, patterns: patterns, prefix: prefix, unused: &unused)
+      try takeTiedHead(source: source, patterns: patterns, prefix: prefix, unused: &unused)
     }
-    if let name = unused.min(), let tensor = checkpoint.tensors[name] {
+    if let name = unused.min(), let tensor = source.tensors[name] {
       throw StoreError(
         .unexpectedTensor,
         "the layout \(layout.name) gives no use for this tensor"
           + (unused.count > 1 ? " (nor for \(unused.count - 1) others)" : ""),
-        file: checkpoint.path(of: tensor), offset: tensor.entry.extent.offset, tensor: name,
+        file: source.path(of: tensor), offset: tensor.extent.offset, tensor: name,
         found: unused.sorted().prefix(5).joined(separator: ", "))
     }
   }
 
   /// The source of a tensor of the model. Traps for one the layout does not name.
-  func source(_ role: TensorRole, isBias: Bool = false, layer: Int?) -> CheckpointTensor {
-    guard let source = sources[Key(role: role, isBias: isBias, layer: layer)] else {
+  func source(_ role: TensorRole, isBias: Bool = false, layer: Int?) -> SourceTensor {
+    guard let source = sources[TensorKey(role: role, layer: layer, isBias: isBias)] else {
       preconditionFailure("no source for \(role)")
     }
     return source
   }
 
-  /// Bytes of the checkpoint that conversion reads.
-  var byteCount: Int { sources.values.reduce(0) { $0 + $1.entry.extent.byteCount } }
+  /// Bytes of the source that conversion reads.
+  var byteCount: Int { sources.values.reduce(0) { $0 + $1.extent.byteCount } }
+
+  /// For each weight the store's format that is nearest to the source's.
+  var nearestFormats: [TensorKey: RowFormat] {
+    var formats: [TensorKey: RowFormat] = [:]
+    for (key, tensor) in sources where !key.isBias {
+      formats[key] = tensor.encoding.nearestFormat
+    }
+    return formats
+  }
+
+  /// The value of a tensor that scales another.
+  private static func factor(
+    _ tensor: SourceTensor, _ files: [SourceFile]
+  ) throws(StoreError) -> Float {
+    let values = try GGUFRotary.values(of: tensor, files: files)
+    guard values.count == 1 else {
+      throw StoreError(
+        .tensorShape, "scales another tensor and must be one value",
+        file: files[tensor.fileIndex].path, offset: tensor.extent.offset, tensor: tensor.name,
+        found: "\(tensor.shape)")
+    }
+    return values[0]
+  }
 
   private static func prefix(
-    checkpoint: Checkpoint, layout: Layout, patterns: [Layout.TensorPattern]
+    tensors: [String: SourceTensor], layout: Layout, patterns: [Layout.TensorPattern]
   ) -> String {
     let embedding = patterns.first { $0.role == .tokenEmbedding && !$0.isBias }
     return layout.prefixes.first { prefix in
-      embedding.map { checkpoint.tensors[$0.name(prefix: prefix, layer: nil)] != nil } ?? false
+      embedding.map { tensors[$0.name(prefix: prefix, layer: nil)] != nil } ?? false
     } ?? layout.prefixes[0]
   }
 
   private static func check(
-    _ tensor: CheckpointTensor, against shape: TensorShape, file: String
+    _ tensor: SourceTensor, against shape: TensorShape, file: String
   ) throws(StoreError) {
     let isVector = shape.isBias || shape.role.isNorm
     let expected = isVector ? [shape.width] : [shape.rows, shape.width]
-    guard tensor.entry.shape == expected else {
+    guard tensor.shape == expected else {
       throw StoreError(
         .tensorShape, "contradicts the configuration", file: file,
-        offset: tensor.entry.extent.offset, tensor: tensor.entry.name, expected: "\(expected)",
-        found: "\(tensor.entry.shape)")
+        offset: tensor.extent.offset, tensor: tensor.name, expected: "\(expected)",
+        found: "\(tensor.shape)")
     }
-    guard tensor.entry.type.sourceFormat != nil else {
+    switch tensor.encoding {
+    case .plain: return
+    case .blocks where !isVector: return
+    case .blocks, .unknown:
+      let blocks = isVector ? [] : GGUFType.allCases.filter(BlockDecoder.knows).dropFirst(2)
       throw StoreError(
         .unknownDataType, "has an element type that cannot be converted", file: file,
-        offset: tensor.entry.extent.offset, tensor: tensor.entry.name,
-        expected: "F32, F16 or BF16", found: tensor.entry.type.rawValue)
+        offset: tensor.extent.offset, tensor: tensor.name,
+        expected: (["F32", "F16", "BF16"] + blocks.map(\.name).filter { $0 != "BF16" })
+          .joined(separator: ", "), found: tensor.encoding.name)
     }
   }
 
   /// A head beside a tied embedding is ignored where it says the same, and refused where it does
   /// not: transformers before version 5 ties, later ones do not.
   private mutating func takeTiedHead(
-    checkpoint: Checkpoint, patterns: [Layout.TensorPattern], prefix: String,
+    source: any ModelSource, patterns: [Layout.TensorPattern], prefix: String,
     unused: inout Set<String>
   ) throws(StoreError) {
     guard let pattern = patterns.first(where: { $0.role == .outputHead && !$0.isBias }),
-      let head = checkpoint.tensors[pattern.name(prefix: prefix, layer: nil)]
+      let head = source.tensors[pattern.name(prefix: prefix, layer: nil)]
     else { return }
-    let embedding = source(.tokenEmbedding, layer: nil)
-    guard try checkpoint.areEqual(head, embedding) else {
+    let embedding = self.source(.tokenEmbedding, layer: nil)
+    guard try source.areEqual(head, embedding) else {
       throw StoreError(
         .tiedHead,
         "differs from the token embedding although tie_word_embeddings ties them; "
-          + "set it to false in config.json if the head is meant", file: checkpoint.path(of: head),
-        offset: head.entry.extent.offset, tensor: head.entry.name,
-        expected: embedding.entry.name)
+          + "set it to false in config.json if the head is meant", file: source.path(of: head),
+        offset: head.extent.offset, tensor: head.name, expected: embedding.name)
     }
-    unused.remove(head.entry.name)
-    notes.append("\(head.entry.name) is not stored: it equals the tied token embedding")
-  }
-}
-
-extension Checkpoint {
-  func path(of tensor: CheckpointTensor) -> String { files[tensor.fileIndex].path }
-
-  /// Whether two tensors hold the same bytes of the same type and shape.
-  func areEqual(_ a: CheckpointTensor, _ b: CheckpointTensor) throws(StoreError) -> Bool {
-    guard a.entry.type == b.entry.type, a.entry.shape == b.entry.shape else { return false }
-    let byteCount = a.entry.extent.byteCount
-    for start in stride(from: 0, to: byteCount, by: 4 << 20) {
-      let count = min(4 << 20, byteCount - start)
-      let x = try files[a.fileIndex].file.bytes(at: a.entry.extent.offset + start, byteCount: count)
-      let y = try files[b.fileIndex].file.bytes(at: b.entry.extent.offset + start, byteCount: count)
-      if x != y { return false }
-    }
-    return true
+    unused.remove(head.name)
+    notes.append("\(head.name) is not stored: it equals the tied token embedding")
   }
 }

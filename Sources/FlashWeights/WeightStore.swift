@@ -21,13 +21,10 @@ package struct WeightStore: Sendable {
   package var bundlesPath: String { path + "/" + StoreFile.bundles }
 
   /// Bytes of the weights as stored, without padding (`model_bytes`).
-  package var modelByteCount: Int {
-    manifest.tensors.reduce(0) { $0 + $1.extent.byteCount }
-      + manifest.bundles.reduce(0) { $0 + $1.payloadByteCount }
-  }
+  package var modelByteCount: Int { manifest.modelByteCount }
 
   /// Bytes of the two weight files, padding included.
-  package var fileByteCount: Int { manifest.denseByteCount + manifest.bundlesByteCount }
+  package var fileByteCount: Int { manifest.fileByteCount }
 
   /// Opens a store. Throws `noSuchFile` for a folder without manifest, `futureVersion` for a store
   /// of a later program, `foreignCalibration` for one with a certificate of another model, and
@@ -112,10 +109,11 @@ package struct WeightStore: Sendable {
   package func companionPath(_ name: String) -> String? {
     manifest.companions.contains { $0.name == name } ? path + "/" + name : nil
   }
+}
 
-  private struct TensorKey: Hashable {
-    var role: TensorRole
-    var layer: Int?
-    var isBias: Bool
-  }
+/// Names a tensor of the model.
+struct TensorKey: Hashable, Sendable {
+  var role: TensorRole
+  var layer: Int?
+  var isBias: Bool
 }

@@ -67,9 +67,9 @@ struct CheckpointTests {
     #expect(error.description.contains("save_pretrained"))
   }
 
-  @Test func ggufIsPlanned() throws {
+  @Test func cutGGUFIsBadData() throws {
     try Data("GGUF\u{3}\0\0\0".utf8).write(to: URL(filePath: folder / "model"))
-    #expect(try refusal().category == .planned)
+    #expect(try refusal().kind == .gguf)
   }
 
   @Test func shardsConvertAsOne() throws {

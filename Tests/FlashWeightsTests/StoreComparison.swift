@@ -50,13 +50,13 @@ struct StoreComparison {
   private func values(_ role: TensorRole, isBias: Bool, layer: Int?) throws -> [Float] {
     let tensor = converter.map.source(role, isBias: isBias, layer: layer)
     let file = try Data(
-      contentsOf: URL(filePath: converter.checkpoint.files[tensor.fileIndex].path))
-    let extent = tensor.entry.extent
+      contentsOf: URL(filePath: converter.source.files[tensor.fileIndex].path))
+    let extent = tensor.extent
     let bytes = [UInt8](file[extent.offset..<extent.end])
     return unsafe bytes.withUnsafeBytes { bytes in
-      switch tensor.entry.type {
-      case .f32: unsafe bytes.bindMemory(to: Float.self).map { $0 }
-      case .bf16:
+      switch tensor.encoding {
+      case .plain(.f32): unsafe bytes.bindMemory(to: Float.self).map { $0 }
+      case .plain(.bf16):
         unsafe bytes.bindMemory(to: UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
       default: unsafe bytes.bindMemory(to: Float16.self).map { Float($0) }
       }

@@ -53,7 +53,8 @@ import Testing
     (["apply-template", "--template", "x"], 69, "planned"),
     (["convert"], 64, "Missing expected argument '<source>'"),
     (["convert", "/nowhere", "/tmp/x.flash", "--type", "f32"], 66, "/nowhere"),
-    (["convert", "m.gguf", "/tmp/x.flash", "--type", "f32"], 69, "GGUF"),
+    (["convert", "m.gguf", "/tmp/x.flash"], 66, "m.gguf"),
+    (["convert", "m.gguf", "/tmp/x.flash", "--pre", "x"], 64, "--pre 'x' is not known"),
     (["convert", "/nowhere", "/tmp/x.flash", "--type", "f99"], 64, "'f99' is invalid"),
     (
       ["synth", "/tmp/x.flash", "--shape", "lama-2-7b", "--type", "q4_0"], 64,

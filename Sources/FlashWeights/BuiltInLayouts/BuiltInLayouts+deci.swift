@@ -145,7 +145,147 @@ extension BuiltInLayouts {
         "naive_attention_prefill",
         "naive_attention_decode_batched",
         "naive_attention_decode_single"
-      ]
+      ],
+      "gguf": {
+        "architectures": ["deci"],
+        "rotaryPairs": "neighbours",
+        "decoder": {
+          "width": { "keys": ["embedding_length"] },
+          "vocabularySize": { "keys": ["vocab_size", "derived.vocabulary"] },
+          "layerCount": { "keys": ["block_count"] },
+          "maximumPositions": { "keys": ["context_length"] },
+          "queryHeads": { "keys": ["attention.head_count"] },
+          "keyValueHeads": { "keys": ["attention.head_count_kv", "attention.head_count"] },
+          "feedForwardWidth": { "keys": ["feed_forward_length"] },
+          "headDimension": { "keys": ["attention.key_length"] },
+          "normalization": {
+            "kind": "rms",
+            "epsilon": { "keys": ["attention.layer_norm_rms_epsilon"] }
+          },
+          "activation": {
+            "source": { "keys": [], "absent": "silu" },
+            "allowed": { "silu": "silu" }
+          },
+          "isGated": true,
+          "positions": {
+            "rotary": {
+              "base": { "keys": ["rope.freq_base"], "absent": 10000 },
+              "rotatedPart": { "keys": [], "absent": 1 },
+              "dimension": { "keys": ["rope.dimension_count"] },
+              "scaling": ["derived.rope_scaling"]
+            }
+          },
+          "hasTiedHead": { "keys": ["derived.tied_head"] },
+          "beginToken": { "keys": ["tokenizer.ggml.bos_token_id"] },
+          "endTokens": { "keys": ["derived.end_tokens"] }
+        },
+        "requirements": [
+          { "key": "expert_count", "allowed": [null, 0], "part": "a mixture of experts" },
+          {
+            "key": "attention.value_length",
+            "allowed": [null],
+            "orSameAs": "attention.key_length",
+            "part": "a head of values of another length"
+          },
+          {
+            "key": "attention.sliding_window",
+            "allowed": [null, 0],
+            "part": "sliding-window attention"
+          },
+          {
+            "key": "attention.clamp_kqv",
+            "allowed": [null, 0],
+            "part": "clamping of queries and keys"
+          },
+          {
+            "key": "rope.scaling.attn_factor",
+            "allowed": [null, 0, 1],
+            "part": "a scaled rotary embedding"
+          }
+        ],
+        "tensors": [
+          { "role": "tokenEmbedding", "isBias": false, "name": "token_embd.weight" },
+          { "role": "attentionNorm", "isBias": false, "name": "blk.{layer}.attn_norm.weight" },
+          {
+            "role": "query", "isBias": false,
+            "name": "blk.{layer}.attn_q.weight",
+            "scale": "blk.{layer}.attn_q.scale"
+          },
+          {
+            "role": "query", "isBias": true,
+            "name": "blk.{layer}.attn_q.bias",
+            "when": { "key": "derived.has.attn_q.bias", "equals": true }
+          },
+          {
+            "role": "key", "isBias": false,
+            "name": "blk.{layer}.attn_k.weight",
+            "scale": "blk.{layer}.attn_k.scale"
+          },
+          {
+            "role": "key", "isBias": true,
+            "name": "blk.{layer}.attn_k.bias",
+            "when": { "key": "derived.has.attn_k.bias", "equals": true }
+          },
+          {
+            "role": "value", "isBias": false,
+            "name": "blk.{layer}.attn_v.weight",
+            "scale": "blk.{layer}.attn_v.scale"
+          },
+          {
+            "role": "value", "isBias": true,
+            "name": "blk.{layer}.attn_v.bias",
+            "when": { "key": "derived.has.attn_v.bias", "equals": true }
+          },
+          {
+            "role": "attentionOutput", "isBias": false,
+            "name": "blk.{layer}.attn_output.weight",
+            "scale": "blk.{layer}.attn_output.scale"
+          },
+          {
+            "role": "attentionOutput", "isBias": true,
+            "name": "blk.{layer}.attn_output.bias",
+            "when": { "key": "derived.has.attn_output.bias", "equals": true }
+          },
+          { "role": "feedForwardNorm", "isBias": false, "name": "blk.{layer}.ffn_norm.weight" },
+          { "role": "gate", "isBias": false, "name": "blk.{layer}.ffn_gate.weight" },
+          {
+            "role": "gate", "isBias": true,
+            "name": "blk.{layer}.ffn_gate.bias",
+            "when": { "key": "derived.has.ffn_gate.bias", "equals": true }
+          },
+          { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up.weight" },
+          {
+            "role": "up", "isBias": true,
+            "name": "blk.{layer}.ffn_up.bias",
+            "when": { "key": "derived.has.ffn_up.bias", "equals": true }
+          },
+          { "role": "down", "isBias": false, "name": "blk.{layer}.ffn_down.weight" },
+          {
+            "role": "down", "isBias": true,
+            "name": "blk.{layer}.ffn_down.bias",
+            "when": { "key": "derived.has.ffn_down.bias", "equals": true }
+          },
+          { "role": "outputNorm", "isBias": false, "name": "output_norm.weight" },
+          { "role": "outputHead", "isBias": false, "name": "output.weight" }
+        ],
+        "ignoredTensors": [
+          "rope_freqs.weight",
+          "blk.{layer}.attn_q.input_scale",
+          "blk.{layer}.attn_k.input_scale",
+          "blk.{layer}.attn_v.input_scale",
+          "blk.{layer}.attn_output.input_scale",
+          "blk.{layer}.ffn_gate.input_scale",
+          "blk.{layer}.ffn_up.input_scale",
+          "blk.{layer}.ffn_down.input_scale",
+          "blk.{layer}.ffn_gate.scale",
+          "blk.{layer}.ffn_up.scale",
+          "blk.{layer}.ffn_down.scale"
+        ],
+        "ignoredKeys": [
+          "rope.scale_linear",
+          "attention.causal"
+        ]
+      }
     }
 
     """#

@@ -2,17 +2,18 @@ internal import ArgumentParser
 internal import FlashKernels
 internal import FlashWeights
 
-/// `convert`: a checkpoint becomes a store, all or nothing.
+/// `convert`: a checkpoint or a GGUF file becomes a store, all or nothing.
 struct ConvertCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "convert", abstract: "Convert a checkpoint to a store.",
+    commandName: "convert", abstract: "Convert a checkpoint or a GGUF file to a store.",
     discussion: """
       The source is a folder with config.json, one or many safetensors files and, for text, \
-      tokenizer.json. The store appears when it is whole; a conversion that was killed is resumed \
-      by the next one.
+      tokenizer.json; or a GGUF file, of several the first. Without --type weights keep their type \
+      where the store has it (f32, f16, bf16, q8_0, q4_0) and become q8_0 otherwise. The store \
+      appears when it is whole; a conversion that was killed is resumed by the next one.
       """)
 
-  @Argument(help: ArgumentHelp("Folder of the checkpoint.", valueName: "source"))
+  @Argument(help: ArgumentHelp("Folder of the checkpoint, or GGUF file.", valueName: "source"))
   var source: String
 
   @Argument(help: ArgumentHelp("Store to make, NAME.flash.", valueName: "target"))
@@ -20,8 +21,8 @@ struct ConvertCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How weights are stored.", valueName: "type"))
-  var type: RowFormat
+      "How weights are stored. (default: as they are)", valueName: "type"))
+  var type: RowFormat?
 
   @Option(help: ArgumentHelp("Another type for the output head.", valueName: "type"))
   var headType: RowFormat?
@@ -35,6 +36,11 @@ struct ConvertCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A layout of a model family, JSON.", valueName: "file"))
   var layout: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "How a GGUF file's tokenizer splits text, instead of tokenizer.ggml.pre.", valueName: "name"))
+  var pre: String?
+
   @Flag(help: "Replace a store that is there.")
   var overwrite = false
 
@@ -43,17 +49,28 @@ struct ConvertCommand: ParsableCommand {
   func run() throws {
     let settings = try Settings.load()
     let console = try consoleOptions.open(settings)
-    if source.hasSuffix(".gguf") { throw Failure.planned("reading GGUF files (\(source))") }
+    if let pre, !GGUFPreTokenizer.names.contains(pre) {
+      throw Failure(
+        .usage, "--pre '\(pre)' is not known",
+        hints: ["known are " + GGUFPreTokenizer.names.joined(separator: ", ")])
+    }
     let manifest = try ConversionRun(
-      source: source, target: target,
-      formats: StoreFormats(
-        type, embedding: embeddingType, attention: attentionType, head: headType),
-      layout: try layout.map { try Layout(contentsOf: $0) }, overwrite: overwrite, console: console
+      source: source, target: target, formats: formats,
+      layout: try layout.map { try Layout(contentsOf: $0) }, preTokenizer: pre,
+      overwrite: overwrite, console: console
     ).run()
     let bytes = try WeightStore.open(target).fileByteCount
     console.notice(
       "\(target): \(manifest.parameterCount) parameters, \(Units.bytes(bytes)), layout "
         + manifest.layout.name)
+  }
+
+  private var formats: StoreFormats {
+    guard let type else {
+      return StoreFormats(embedding: embeddingType, attention: attentionType, head: headType)
+    }
+    return StoreFormats(
+      type, embedding: embeddingType, attention: attentionType, head: headType)
   }
 }
 

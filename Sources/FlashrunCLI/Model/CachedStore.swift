@@ -14,25 +14,28 @@ struct CachedStore {
   let console: Console
 
   /// - Parameters:
-  ///   - type: nil keeps the checkpoint's own type, so that nothing is lost.
+  ///   - source: a checkpoint folder or a GGUF file.
+  ///   - type: nil keeps the source's own types, so that nothing is lost.
   ///   - kind: what a notice calls it.
   /// - Throws: `Failure` where the folder cannot be made, and what `Converter` throws.
   func path(
     ofCheckpoint source: String, type: RowFormat?, kind: String = "checkpoint"
   ) throws -> String {
-    let checkpoint = try Checkpoint(folder: source)
-    let type = type ?? Self.ownType(checkpoint)
+    let formats = type.map { StoreFormats($0) } ?? StoreFormats()
+    let converter = try Converter(
+      readingOnly: source, options: ConversionOptions(formats: formats))
     let name = ModelLocator.lastComponent(source)
     let folder = Environment.cacheFolder
     try Self.makeFolders(folder)
-    let target = "\(folder)/\(name)-\(type.rawValue)-\(try Self.key(checkpoint)).flash"
+    let typeName = type?.rawValue ?? "own"
+    let target = "\(folder)/\(name)-\(typeName)-\(try Self.key(converter.source)).flash"
     if Self.isWhole(target) { return target }
     let lock = try FileLock(target + ".lock")
     defer { lock.release() }
     if Self.isWhole(target) { return target }
-    console.notice("first use: converting the \(kind) \(name) to \(target) (\(type.rawValue))")
+    console.notice("first use: converting the \(kind) \(name) to \(target)")
     try ConversionRun(
-      source: source, target: target, formats: StoreFormats(type), layout: nil, overwrite: true,
+      source: source, target: target, formats: formats, layout: nil, overwrite: true,
       console: console
     ).run()
     return target
@@ -44,9 +47,9 @@ struct CachedStore {
   }
 
   /// FNV-1a (64 bits) over what tells one checkpoint from another.
-  private static func key(_ checkpoint: Checkpoint) throws(Failure) -> String {
-    var text = checkpoint.digest
-    for file in checkpoint.files {
+  private static func key(_ source: any ModelSource) throws(Failure) -> String {
+    var text = source.digest
+    for file in source.files {
       var information = stat()
       guard unsafe stat(file.path, &information) == 0 else {
         throw FileInput.failure(errno, opening: file.path)
@@ -59,21 +62,6 @@ struct CachedStore {
     }
     let digits = String(hash, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
-  }
-
-  /// The type of most of the checkpoint's bytes.
-  private static func ownType(_ checkpoint: Checkpoint) -> RowFormat {
-    var bytes: [RowFormat: Int] = [:]
-    for tensor in checkpoint.tensors.values {
-      let type: RowFormat =
-        switch tensor.entry.type {
-        case .f16: .f16
-        case .bf16: .bf16
-        default: .f32
-        }
-      bytes[type, default: 0] += tensor.entry.extent.byteCount
-    }
-    return RowFormat.allCases.max { bytes[$0, default: 0] < bytes[$1, default: 0] } ?? .f32
   }
 
   private static func makeFolders(_ path: String) throws(Failure) {

@@ -8,6 +8,7 @@ struct ConversionRun {
   let target: String
   let formats: StoreFormats
   let layout: Layout?
+  var preTokenizer: String?
   let overwrite: Bool
   let console: Console
 
@@ -16,6 +17,7 @@ struct ConversionRun {
   func run() throws(StoreError) -> StoreManifest {
     var options = ConversionOptions(
       formats: formats, layout: layout, overwrite: overwrite, generator: Version.generator)
+    options.preTokenizer = preTokenizer
     options.threadCount = WorkerPool.physicalCoreCount
     let converter = try Converter(source: source, target: target, options: options)
     try Interrupts.explainPartialStore(at: target, console: console)

@@ -20,7 +20,11 @@ struct ModelLocator {
     guard FileInput.exists(path) else { throw Self.missing(path) }
     let name = Self.lastComponent(path)
     if !FileInput.isDirectory(path) {
-      if name.hasSuffix(".gguf") { throw Failure.planned("reading GGUF files (\(path))") }
+      if case .gguf = ModelPath.kind(of: path) {
+        return try converted(
+          path, "a GGUF file", to: String(name.dropLast(name.hasSuffix(".gguf") ? 5 : 0)),
+          type: "")
+      }
       if name.hasSuffix(".safetensors") {
         throw Failure(
           .usage, "\(path) is one file of a checkpoint",
@@ -33,11 +37,17 @@ struct ModelLocator {
       throw Failure(
         .badData, "\(path) is neither a store (no manifest.json) nor a checkpoint (no config.json)")
     }
+    return try converted(path, "a checkpoint", to: name, type: " --type q8_0")
+  }
+
+  private func converted(
+    _ path: String, _ kind: String, to name: String, type: String
+  ) throws -> String {
     guard converts else {
       throw Failure(
-        .usage, "\(path) is a checkpoint, not a store; convert it first:",
+        .usage, "\(path) is \(kind), not a store; convert it first:",
         hints: [
-          "flashrun convert \(path) \(name).flash --type q8_0",
+          "flashrun convert \(path) \(name).flash\(type)",
           "or let this command do it and keep the store: --convert",
         ])
     }

@@ -1,0 +1,132 @@
+internal import Crypto
+internal import FlashIO
+
+/// GGUF files as the source of a conversion.
+///
+/// The metadata become the configuration: numbers, short strings and short arrays of numbers by
+/// their keys, without the architecture before them, and beside them
+///
+/// - `architectures`: a list of `general.architecture`,
+/// - `derived.vocabulary`: rows of the token embedding,
+/// - `derived.tied_head`: whether there is no output head of its own,
+/// - `derived.end_tokens`: the tokens that end a text or a turn,
+/// - `derived.rope_scaling`: RoPE's scaling, spelled as checkpoints do,
+/// - `derived.has.attn_q.bias` and so on: tensors that layer 0 has.
+package struct GGUFSource: ModelSource {
+  package let model: GGUFModel
+  package let path: String
+  package let configuration: JSONValue
+  package let files: [SourceFile]
+  package let tensors: [String: SourceTensor]
+  package let digest: String
+  package let notes: [String]
+  private let companions: [(name: String, bytes: [UInt8])]
+
+  package var configurationPath: String { path }
+  package var spelling: Layout.Spelling { .gguf }
+
+  /// Opens the files. `preTokenizer` names how text is split, instead of `tokenizer.ggml.pre`.
+  ///
+  /// Throws what `GGUFModel` does, `plannedFormat` for PowerInfer's files, `unsupportedModel` for
+  /// RoPE that the decoder does not have.
+  package init(path: String, preTokenizer: String? = nil) throws(StoreError) {
+    model = try GGUFModel(path: path)
+    self.path = path
+    let metadata = model.metadata
+    guard !metadata.isPowerInfer else {
+      throw StoreError(
+        .plannedFormat, "is PowerInfer's form of GGUF, whose conversion is planned but not built",
+        file: path, offset: 0)
+    }
+    for file in model.files where !file.hasData {
+      throw StoreError(
+        .gguf, "holds metadata and no weights", file: file.path, offset: file.dataOffset,
+        expected: "\(file.tensors.last?.extent.end ?? 0) bytes", found: "\(file.data.byteCount)")
+    }
+    files = model.files.map(\.data)
+    var tensors: [String: SourceTensor] = [:]
+    for (index, file) in model.files.enumerated() {
+      for tensor in file.tensors {
+        tensors[tensor.name] = SourceTensor(
+          fileIndex: index, name: tensor.name, encoding: SourceEncoding(tensor.type),
+          shape: tensor.shape, extent: tensor.extent)
+      }
+    }
+    self.tensors = tensors
+    configuration = try Self.configuration(metadata, tensors, files)
+    var digests: [String] = []
+    for file in model.files { digests.append(try file.headerDigest()) }
+    digest = digests.count == 1 ? digests[0] : SHA256.digest(lines: digests)
+    let text = try GGUFTokenizer(metadata, preTokenizer: preTokenizer)
+    notes = text.notes
+    companions = text.files
+    let rows = tensors["token_embd.weight"]?.shape.first
+    if let rows, let tokens = text.tokenCount, tokens != rows {
+      throw StoreError(
+        .tensorShape, "disagrees with the vocabulary", file: path, tensor: "token_embd.weight",
+        expected: "\(tokens) rows, one for each of tokenizer.ggml.tokens", found: "\(rows)")
+    }
+  }
+
+  package var companionNames: [String] { companions.map(\.name) }
+
+  package func companion(_ name: String) throws(StoreError) -> [UInt8] {
+    companions.first { $0.name == name }?.bytes ?? []
+  }
+
+  /// The longest array that is taken into the configuration: one number a layer.
+  private static let longestArray = 4096
+
+  private static func configuration(
+    _ metadata: GGUFFile, _ tensors: [String: SourceTensor], _ files: [SourceFile]
+  ) throws(StoreError) -> JSONValue {
+    let architecture = try metadata.string("general.architecture", limit: 256) ?? ""
+    guard !architecture.isEmpty else {
+      throw StoreError(
+        .configuration, "does not say which architecture the model has", file: metadata.path,
+        key: "general.architecture")
+    }
+    var json: [String: JSONValue] = ["architectures": .array([.string(architecture)])]
+    for key in metadata.keys {
+      guard let value = try value(of: key, in: metadata) else { continue }
+      let own = architecture + "."
+      json[key.hasPrefix(own) ? String(key.dropFirst(own.count)) : key] = value
+    }
+    if let rows = tensors["token_embd.weight"]?.shape.first {
+      json["derived.vocabulary"] = .integer(rows)
+    }
+    json["derived.tied_head"] = .bool(tensors["output.weight"] == nil)
+    for name in tensors.keys where name.hasPrefix("blk.0.") {
+      json["derived.has.\(name.dropFirst("blk.0.".count))"] = .bool(true)
+    }
+    var ends: [JSONValue] = []
+    for name in ["eos", "eot", "eom"] {
+      // All ones stand for "none" in files that llama.cpp writes.
+      let token = json["tokenizer.ggml.\(name)_token_id"]?.integer
+      if let token, token >= 0, token < Int(Int32.max), !ends.contains(.integer(token)) {
+        ends.append(.integer(token))
+      }
+    }
+    json["derived.end_tokens"] = .array(ends)
+    let begin = json["tokenizer.ggml.bos_token_id"]?.integer
+    if let begin, begin < 0 || begin >= Int(Int32.max) { json["tokenizer.ggml.bos_token_id"] = nil }
+    json["derived.rope_scaling"] = try GGUFRotary.scaling(
+      .object(json), divisors: tensors["rope_freqs.weight"], files: files)
+    return .object(json)
+  }
+
+  private static func value(
+    of key: String, in metadata: GGUFFile
+  ) throws(StoreError) -> JSONValue? {
+    guard let entry = metadata.entries[key] else { return nil }
+    switch entry.type {
+    case .string:
+      guard entry.count <= longestArray else { return nil }
+      return try metadata.string(key).map { .string($0) }
+    case .array:
+      guard entry.count <= longestArray else { return nil }
+      return try metadata.numbers(key, GGUFEntry.json).map { .array($0) }
+    default: return GGUFEntry.json(entry.type, entry.bits)
+    }
+  }
+}

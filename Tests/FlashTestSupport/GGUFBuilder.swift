@@ -1,0 +1,148 @@
+package import FlashWeights
+
+/// Writes GGUF files for tests: metadata and tensors in the order they are added.
+package struct GGUFBuilder: Sendable {
+  package enum Value: Sendable {
+    case uint32(UInt32)
+    case int32(Int32)
+    case uint64(UInt64)
+    case float(Float)
+    case bool(Bool)
+    case string(String)
+    case int32s([Int32])
+    case floats([Float])
+    case strings([String])
+  }
+
+  package var magic = "GGUF"
+  package var version: UInt32 = 3
+  package var alignment = 32
+  package var entries: [(key: String, value: Value)] = []
+  package var tensors: [(name: String, dimensions: [Int], type: GGUFType, bytes: [UInt8])] = []
+
+  package init() {}
+
+  package mutating func add(_ name: String, _ dimensions: [Int], _ values: [Float]) {
+    tensors.append((name, dimensions, .f32, values.flatMap { Self.bytes($0.bitPattern) }))
+  }
+
+  /// The whole file.
+  package var bytes: [UInt8] {
+    var file = Array(magic.utf8) + Self.bytes(version)
+    file += Self.bytes(UInt64(tensors.count)) + Self.bytes(UInt64(entries.count))
+    for (key, value) in entries {
+      file += Self.text(key) + Self.bytes(value)
+    }
+    var offset = 0
+    for tensor in tensors {
+      file += Self.text(tensor.name) + Self.bytes(UInt32(tensor.dimensions.count))
+      file += tensor.dimensions.flatMap { Self.bytes(UInt64($0)) }
+      file += Self.bytes(UInt32(tensor.type.rawValue)) + Self.bytes(UInt64(offset))
+      offset += padded(tensor.bytes.count)
+    }
+    file += Array(repeating: 0, count: padded(file.count) - file.count)
+    for tensor in tensors {
+      file += tensor.bytes
+      file += Array(repeating: 0, count: padded(tensor.bytes.count) - tensor.bytes.count)
+    }
+    return file
+  }
+
+  private func padded(_ count: Int) -> Int { (count + alignment - 1) / alignment * alignment }
+
+  private static func bytes<Number: FixedWidthInteger>(_ number: Number) -> [UInt8] {
+    (0..<Number.bitWidth / 8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+  }
+
+  private static func text(_ text: String) -> [UInt8] {
+    bytes(UInt64(text.utf8.count)) + Array(text.utf8)
+  }
+
+  /// A value after its type.
+  private static func bytes(_ value: Value) -> [UInt8] {
+    func typed(_ type: UInt32, _ bytes: [UInt8]) -> [UInt8] { Self.bytes(type) + bytes }
+    func array(_ type: UInt32, _ parts: [[UInt8]]) -> [UInt8] {
+      typed(9, bytes(type) + bytes(UInt64(parts.count)) + parts.flatMap { $0 })
+    }
+    switch value {
+    case .uint32(let value): return typed(4, bytes(value))
+    case .int32(let value): return typed(5, bytes(value))
+    case .float(let value): return typed(6, bytes(value.bitPattern))
+    case .bool(let value): return typed(7, [value ? 1 : 0])
+    case .string(let value): return typed(8, text(value))
+    case .uint64(let value): return typed(10, bytes(value))
+    case .int32s(let values): return array(5, values.map { bytes($0) })
+    case .floats(let values): return array(6, values.map { bytes($0.bitPattern) })
+    case .strings(let values): return array(8, values.map(text))
+    }
+  }
+}
+
+/// A tiny model of the family llama as a GGUF file.
+extension GGUFBuilder {
+  /// Random weights: width 64, four query heads of 16, two layers of 64 neurons. `type` is the type
+  /// of the matrices, whose blocks are random bytes with small scales.
+  package static func llama(
+    architecture: String = "llama", type: GGUFType = .f32, seed: UInt64 = 1, vocabulary: Int = 96
+  ) -> GGUFBuilder {
+    var random = SplitMix(seed: seed)
+    var file = GGUFBuilder()
+    file.entries = [
+      ("general.architecture", .string(architecture)),
+      ("\(architecture).context_length", .uint32(128)),
+      ("\(architecture).embedding_length", .uint32(64)),
+      ("\(architecture).block_count", .uint32(2)),
+      ("\(architecture).feed_forward_length", .uint32(64)),
+      ("\(architecture).attention.head_count", .uint32(4)),
+      ("\(architecture).attention.head_count_kv", .int32s([2, 1])),
+      ("\(architecture).attention.layer_norm_rms_epsilon", .float(1e-5)),
+      ("\(architecture).rope.dimension_count", .uint32(16)),
+    ]
+    func matrix(_ name: String, _ width: Int, _ rows: Int) {
+      guard type != .f32 else {
+        return file.add(
+          name, [width, rows], (0..<width * rows).map { _ in random.signed() * 0.3 })
+      }
+      let (valueCount, byteCount) = type.block
+      var bytes: [UInt8] = []
+      for _ in 0..<width * rows / valueCount {
+        // A scale, or a scale and a minimum, of 2^-8 to 2^-6 in f16; in MXFP4 an exponent.
+        var block = (0..<byteCount).map { _ in UInt8(random.below(256)) }
+        for byte in [1, 3] { block[byte] = 0x1C + UInt8(random.below(8)) }
+        if type == .mxfp4 { block[0] = 120 + UInt8(random.below(4)) }
+        bytes += block
+      }
+      file.tensors.append((name, [width, rows], type, bytes))
+    }
+    func norm(_ name: String) { file.add(name, [64], (0..<64).map { _ in 1 + random.signed() }) }
+    matrix("token_embd.weight", 64, vocabulary)
+    for layer in 0..<2 {
+      let keyValueHeads = layer == 0 ? 2 : 1
+      norm("blk.\(layer).attn_norm.weight")
+      matrix("blk.\(layer).attn_q.weight", 64, 64)
+      matrix("blk.\(layer).attn_k.weight", 64, 16 * keyValueHeads)
+      matrix("blk.\(layer).attn_v.weight", 64, 16 * keyValueHeads)
+      matrix("blk.\(layer).attn_output.weight", 64, 64)
+      norm("blk.\(layer).ffn_norm.weight")
+      matrix("blk.\(layer).ffn_gate.weight", 64, 64)
+      matrix("blk.\(layer).ffn_up.weight", 64, 64)
+      matrix("blk.\(layer).ffn_down.weight", 64, 64)
+    }
+    norm("output_norm.weight")
+    return file
+  }
+
+  /// Adds a vocabulary of the kind gpt2 or llama: bytes, and some merges of letters.
+  package mutating func addTokenizer(_ model: String, pre: String? = nil, count: Int = 96) {
+    let tokens = ["<unk>", "<s>", "</s>"] + (3..<count).map { "t\($0)" }
+    entries += [
+      ("tokenizer.ggml.model", .string(model)), ("tokenizer.ggml.tokens", .strings(tokens)),
+      ("tokenizer.ggml.scores", .floats(tokens.indices.map { -Float($0) })),
+      ("tokenizer.ggml.token_type", .int32s(tokens.indices.map { $0 < 3 ? 3 : 1 })),
+      ("tokenizer.ggml.merges", .strings([])), ("tokenizer.ggml.bos_token_id", .uint32(1)),
+      ("tokenizer.ggml.eos_token_id", .uint32(2)),
+      ("tokenizer.chat_template", .string("{{ messages }}")),
+    ]
+    if let pre { entries.append(("tokenizer.ggml.pre", .string(pre))) }
+  }
+}

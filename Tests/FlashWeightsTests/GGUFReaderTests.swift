@@ -1,0 +1,175 @@
+import FlashTestSupport
+import Foundation
+import Testing
+
+@testable import FlashWeights
+
+/// Reading GGUF files: well-formed ones are read, all others refused with the place of the fault.
+struct GGUFReaderTests {
+  let folder = ScratchFolder()
+
+  private struct Vectors: Decodable {
+    struct Case: Decodable {
+      var file: String
+      var expect: String
+    }
+    var cases: [Case]
+  }
+
+  private func write(_ bytes: [UInt8], _ name: String = "model.gguf") throws -> String {
+    try Data(bytes).write(to: URL(filePath: folder / name))
+    return folder / name
+  }
+
+  private func refusal(_ bytes: [UInt8]) throws -> StoreError {
+    let path = try write(bytes)
+    return try #require(throws: StoreError.self) { try GGUFFile(path: path) }
+  }
+
+  @Test(.enabled(if: SharedFiles.has("vectors/gguf"), "the shared vectors are missing"))
+  func everyPublishedFileIsAcceptedOrRefused() throws {
+    let path = SharedFiles.path("vectors/gguf")
+    let text = try Data(contentsOf: URL(filePath: path + "/manifest.json"))
+    for vector in try JSONDecoder().decode(Vectors.self, from: text).cases {
+      var problem: StoreError?
+      do throws(StoreError) {
+        _ = try GGUFFile(path: path + "/" + vector.file)
+      } catch {
+        problem = error
+      }
+      #expect(
+        (problem == nil) == (vector.expect == "accept"),
+        "\(vector.file): \(problem?.description ?? "accepted")")
+      if let problem {
+        #expect(problem.category == .badData && problem.file != nil && problem.offset != nil)
+      }
+    }
+  }
+
+  @Test(arguments: [UInt32(2), 3])
+  func metadataAndTensorsAreRead(version: UInt32) throws {
+    var file = GGUFBuilder.llama()
+    file.version = version
+    file.addTokenizer("llama")
+    let read = try GGUFFile(path: try write(file.bytes))
+    #expect(read.version == Int(version) && read.hasData && !read.isPowerInfer)
+    #expect(try read.string("general.architecture") == "llama")
+    #expect(read.entries["llama.block_count"]?.integer == 2)
+    #expect(try read.numbers("llama.attention.head_count_kv", GGUFEntry.integer) == [2, 1])
+    #expect(try read.strings("tokenizer.ggml.tokens")?.count == 96)
+    #expect(read.tensors.map(\.name) == file.tensors.map(\.name))
+    for (tensor, written) in zip(read.tensors, file.tensors) {
+      #expect(tensor.dimensions == written.dimensions)
+      #expect(
+        try read.data.file.bytes(at: tensor.offset, byteCount: tensor.byteCount) == written.bytes)
+    }
+  }
+
+  @Test func powerInferMagicIsTold() throws {
+    var file = GGUFBuilder.llama()
+    file.magic = "PWRI"
+    let path = try write(file.bytes)
+    #expect(try GGUFFile(path: path).isPowerInfer)
+    let error = #expect(throws: StoreError.self) { try GGUFSource(path: path) }
+    #expect(error?.category == .planned)
+  }
+
+  @Test func otherByteOrderIsTold() throws {
+    var file = GGUFBuilder.llama()
+    file.version = file.version.byteSwapped
+    #expect(try refusal(file.bytes).problem.contains("byte order"))
+  }
+
+  /// Metadata alone are a file; a cut inside them or inside the data is not.
+  @Test func everyTruncationIsRefused() throws {
+    let bytes = GGUFBuilder.llama().bytes
+    let whole = try GGUFFile(path: try write(bytes))
+    for count in stride(from: 0, to: bytes.count - 1, by: 211) {
+      let path = try write(Array(bytes[..<count]), "cut.gguf")
+      let read = try? GGUFFile(path: path)
+      let isMetadata = count >= whole.dataOffset - 32 && count <= whole.dataOffset
+      #expect((read == nil) || isMetadata && read?.hasData == false, "\(count) bytes")
+    }
+    let path = try write(Array(bytes[..<whole.dataOffset]), "cut.gguf")
+    #expect(try !GGUFFile(path: path).hasData)
+    let error = #expect(throws: StoreError.self) { try GGUFSource(path: path) }
+    #expect(error?.kind == .gguf)
+  }
+
+  @Test func refusalsNameKeyOrTensor() throws {
+    var twice = GGUFBuilder.llama()
+    twice.entries.append(twice.entries[0])
+    #expect(try refusal(twice.bytes).key == "general.architecture")
+    var tensors = GGUFBuilder.llama()
+    tensors.tensors[3].name = tensors.tensors[2].name
+    #expect(try refusal(tensors.bytes).tensor == tensors.tensors[2].name)
+    var alignment = GGUFBuilder.llama()
+    alignment.entries.append(("general.alignment", .uint32(24)))
+    #expect(try refusal(alignment.bytes).key == "general.alignment")
+    alignment.entries[alignment.entries.count - 1].value = .uint64(32)
+    #expect(try refusal(alignment.bytes).expected == "uint32")
+  }
+
+  /// The parts of a model: metadata and the first tensors, then the rest.
+  private func writeParts(count: Int, names: [String]) throws {
+    let whole = GGUFBuilder.llama()
+    for part in 0..<count {
+      var file = GGUFBuilder()
+      if part == 0 { file.entries = whole.entries }
+      file.entries += [
+        ("split.no", .uint32(UInt32(part))), ("split.count", .uint32(UInt32(count))),
+        ("split.tensors.count", .int32(Int32(whole.tensors.count))),
+      ]
+      file.tensors = whole.tensors.enumerated().filter { $0.offset % count == part }.map(\.element)
+      _ = try write(file.bytes, names[part])
+    }
+  }
+
+  @Test func partsAreOneModel() throws {
+    let names = (1...3).map { "m-0000\($0)-of-00003.gguf" }
+    try writeParts(count: 3, names: names)
+    let model = try GGUFModel(path: folder / names[0])
+    #expect(model.files.count == 3)
+    let tensors = try GGUFSource(path: folder / names[0]).tensors
+    #expect(tensors.count == GGUFBuilder.llama().tensors.count)
+    let other = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[1]) }
+    #expect(other?.problem.contains("give the first") == true)
+    try FileManager.default.removeItem(atPath: folder / names[2])
+    let missing = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[0]) }
+    #expect(missing?.kind == .missingShard)
+    try FileManager.default.copyItem(atPath: folder / names[1], toPath: folder / names[2])
+    let wrong = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[0]) }
+    #expect(wrong?.key == "split.no")
+  }
+
+  /// Whatever the bytes say, reading ends with a value or an error: no trap, no read outside.
+  @Test func mutatedFilesAreReadOrRefused() throws {
+    var file = GGUFBuilder.llama(type: .q8_0)
+    file.addTokenizer("llama")
+    let bytes = file.bytes
+    let path = try write(bytes)
+    let front = try GGUFFile(path: path).dataOffset
+    let mutated = folder / "mutated.gguf"
+    var random = SplitMix(seed: 20)
+    var readCount = 0
+    for _ in 0..<(isOptimizedBuild ? 20_000 : 300) {
+      var copy = bytes
+      for _ in 0...random.below(3) {
+        let place = random.below(front)
+        switch random.below(4) {
+        case 0: copy[place] = UInt8(random.below(256))
+        case 1: copy[place] ^= 1 << UInt8(random.below(8))
+        case 2:
+          for index in place..<min(place + 8, front) { copy[index] = random.chance(0.5) ? 0xFF : 0 }
+        default: copy.removeSubrange(place..<min(place + random.below(9), copy.count))
+        }
+      }
+      if random.chance(0.1) { copy.removeLast(random.below(copy.count)) }
+      try Data(copy).write(to: URL(filePath: mutated))
+      let converter = try? Converter(
+        readingOnly: mutated, options: ConversionOptions(formats: StoreFormats()))
+      if converter != nil { readCount += 1 }
+    }
+    #expect(readCount > 0, "some mutations change nothing that matters")
+  }
+}
