@@ -3,11 +3,13 @@ internal import FlashModel
 internal import FlashWeights
 internal import Flashrun
 
-/// `inspect`: a store's shapes, layer by layer, its bytes, and what its reads cost.
+/// `inspect`: a model's shapes, layer by layer, its bytes, and what its reads cost.
 struct InspectCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "inspect", abstract: "Show a store's shapes and bytes.",
+    commandName: "inspect",
+    abstract: "Show the shapes and bytes of a store, a checkpoint or a GGUF file.",
     discussion: """
+      Of a checkpoint or a GGUF file the store is shown that it would become. \
       For a synthetic ReLU store, and with --activity for any, some tokens are decoded to measure \
       how many neurons fire and how many of them fired 1, 4 and 16 tokens before.
       """)
@@ -31,6 +33,12 @@ struct InspectCommand: AsyncParsableCommand {
   func run() async throws {
     let settings = try Settings.load()
     let console = try consoleOptions.open(settings)
+    if let path = try model.path(settings), let report = try Self.source(path) {
+      guard activity == nil else {
+        throw Failure(.usage, "--activity needs a store; \(path) is none")
+      }
+      return try Output.line(json ? report.json : report.text)
+    }
     let path = try ModelLocator(
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: model.path(settings))
@@ -56,5 +64,14 @@ struct InspectCommand: AsyncParsableCommand {
     }
     let report = InspectReport(store, activity: measured)
     try Output.line(json ? report.json : report.text)
+  }
+
+  /// The report on what is to be converted; nil for everything else.
+  private static func source(_ path: String) throws(StoreError) -> SourceReport? {
+    switch ModelPath.kind(of: path) {
+    case .gguf: try SourceReport(gguf: path)
+    case .checkpoint: try SourceReport(checkpoint: path)
+    default: nil
+    }
   }
 }

@@ -35,7 +35,7 @@ extension InspectReport {
       ], alignment: [.leading, .leading])
   }
 
-  private var layerTable: TextTable {
+  var layerTable: TextTable {
     var titles = ["layer", "heads", "KV", "FFN", "neuron", "stride", "per stride", "padding"]
     titles += ["bundles", "dense"]
     if let reuseLags { titles += ["active"] + reuseLags.map { "reuse \($0)" } }

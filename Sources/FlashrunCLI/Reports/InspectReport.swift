@@ -83,9 +83,13 @@ struct InspectReport: Encodable {
   var notes: [String]
 
   init(_ store: WeightStore, activity: ActivityReport?) {
-    let manifest = store.manifest
+    self.init(store.manifest, path: store.path, activity: activity)
+  }
+
+  /// - Parameter path: of the store, or of the source that would become one.
+  init(_ manifest: StoreManifest, path: String, activity: ActivityReport?) {
     let configuration = manifest.configuration
-    self.store = store.path
+    store = path
     architecture = configuration.architecture
     layout = manifest.layout.name
     source = manifest.source.name
@@ -102,8 +106,8 @@ struct InspectReport: Encodable {
     activation = configuration.activation.rawValue
     gated = configuration.isGated
     tiedHead = configuration.hasTiedHead
-    modelBytes = store.modelByteCount
-    fileBytes = store.fileByteCount
+    modelBytes = manifest.modelByteCount
+    fileBytes = manifest.fileByteCount
     activityTokens = activity?.tokenCount
     reuseLags = activity?.lags
     layers = configuration.layers.indices.map { index in
