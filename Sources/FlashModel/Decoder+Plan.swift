@@ -11,7 +11,7 @@ extension Decoder {
   package static func plan(
     manifest: StoreManifest, unit: Int, options: DecoderOptions
   ) throws -> (plan: MemoryPlan, mode: SparsityMode) {
-    let settings = try DecoderSettings(manifest: manifest, options: options)
+    let settings = try DecoderSettings(manifest: manifest, calibration: nil, options: options)
     let plan = try settings.planner(unit: unit).plan()
     return (plan, settings.mode(for: plan))
   }

@@ -83,11 +83,15 @@ struct InspectReport: Encodable {
   var notes: [String]
 
   init(_ store: WeightStore, activity: ActivityReport?) {
-    self.init(store.manifest, path: store.path, activity: activity)
+    self.init(
+      store.manifest, calibration: store.calibration, path: store.path, activity: activity)
   }
 
   /// - Parameter path: of the store, or of the source that would become one.
-  init(_ manifest: StoreManifest, path: String, activity: ActivityReport?) {
+  init(
+    _ manifest: StoreManifest, calibration: Calibration? = nil, path: String,
+    activity: ActivityReport?
+  ) {
     let configuration = manifest.configuration
     store = path
     architecture = configuration.architecture
@@ -112,10 +116,10 @@ struct InspectReport: Encodable {
     reuseLags = activity?.lags
     layers = configuration.layers.indices.map { index in
       Self.layer(
-        index, manifest, predictor: Self.predictor(index, store.calibration),
+        index, manifest, predictor: Self.predictor(index, calibration),
         activity: activity?.layers[index])
     }
-    certificate = store.calibration?.certificate
+    certificate = calibration?.certificate
     formats = Self.formats(manifest)
     unitCosts = [512, 4096].map { unit in
       UnitCost(unit: unit, amplification: Self.amplification(manifest.bundles, unit: unit))
