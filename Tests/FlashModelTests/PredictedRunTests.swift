@@ -55,10 +55,10 @@ struct PredictedRunTests {
       let predicted = try DecoderRuns.logits(store, Self.tokens, options: options)
       #expect(Self.bits(predicted) == Self.bits(dense), "\(percent ?? 100) %")
     }
-    // The neurons lie in another order than before, which changes a sum by rounding only; where
-    // activations are rounded to 8 bits that may change a step.
+    // The neurons lie in another order than before, which changes a sum by rounding only: where
+    // groups of outputs are rounded to 8 bits together, by as much as the format itself.
     #expect(Self.bits(dense) != Self.bits(before))
-    #expect(DecoderRuns.relativeDifference(dense, before) < (format == .f32 ? 1e-5 : 2e-2))
+    #expect(DecoderRuns.relativeDifference(dense, before) < (format == .f32 ? 1e-5 : 6e-2))
   }
 
   @Test(arguments: TinyModel.Family.allCases)
