@@ -5,6 +5,9 @@ internal import COpenBLAS
 /// Not for prefill or decode: its result for a row depends on how many rows, which place and how
 /// many threads (`design.md` §3), and there the answer may depend on nothing but the tokens.
 package enum BLAS {
+  /// The threads of all calls from here on; results may differ in the last bits with their number.
+  package static func setThreadCount(_ count: Int) { openblas_set_num_threads(Int32(count)) }
+
   /// `c = alpha * op(a) * op(b) + beta * c`, row-major: op(a) is [m, k], op(b) [k, n], c [m, n].
   ///
   /// - Parameters:
