@@ -21,6 +21,11 @@
     if let neurons = unsafe neurons { unsafe Int(neurons[place]) } else { place }
   }
 
+  /// The indices from a place on; nil where they are the places themselves.
+  func address(ofPlace place: Int) -> UnsafePointer<Int32>? {
+    unsafe neurons.map { unsafe $0 + place }
+  }
+
   var isAll: Bool { unsafe neurons == nil }
 
   /// Writes the strides that the neurons from a place on lie in, ascending, each once; returns

@@ -33,6 +33,11 @@ package import FlashWindow
   package var dependsOnCache: Bool { mode == .predicted && feedForward.computesResidentGates }
   /// Counts which neurons fire; nil unless `DecoderOptions.measuresActivity` asked for it.
   package var meter: ActivityMeter? { feedForward.meter }
+  /// Sees the feed-forward parts at work, in the lossless modes; nil costs nothing.
+  package var observer: (any FeedForwardObserver)? {
+    get { core.observer }
+    set { core.observer = newValue }
+  }
   package var instructionSet: InstructionSet { core.kernels.instructionSet }
   package var threadCount: Int { core.pool.threadCount }
   /// Tokens of a prompt that go through a layer together.

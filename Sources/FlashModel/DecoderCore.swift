@@ -11,6 +11,8 @@ internal import Glibc
   let pool: WorkerPool
   let residency: WeightResidency
   let scratch: DecoderScratch
+  /// Sees the feed-forward parts at work; nil but in calibration.
+  var observer: (any FeedForwardObserver)?
   /// Nanoseconds spent in kernels since the decoder was made.
   private(set) var arithmeticNanoseconds = 0
   /// Neurons whose rows were all multiplied, since the decoder was made; a chunk's count once.

@@ -26,6 +26,8 @@ package struct DecoderOptions: Sendable {
   package var computesResidentGates = false
   /// Bytes that the caller's tokenizer takes, for the plan.
   package var textByteCount = 0
+  /// What else the caller holds while the decoder is open, for the plan.
+  package var callerItems: [MemoryPlan.Item] = []
   /// Whether to count which neurons fire (`Decoder.meter`); costs allocations for every token.
   package var measuresActivity = false
   /// Whether that also keeps every token's active sets (`ActivityMeter.trace`).

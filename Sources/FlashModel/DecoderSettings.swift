@@ -95,7 +95,7 @@ struct DecoderSettings {
         "kv cache", cache,
         "\(contextLength) positions, \(keyFormat.rawValue) keys, \(valueFormat.rawValue) values"),
       .init("scratch", all - cache, "buffers for chunks of \(chunk) tokens"),
-    ]
+    ] + options.callerItems
   }
 
   private func keyValueByteCount(contextLength: Int) -> Int {
@@ -150,11 +150,13 @@ struct DecoderSettings {
 }
 
 /// What the process takes before any of our buffers.
-enum ProcessBudget {
+package enum ProcessBudget {
   /// Code, the Swift runtime, Foundation, and the heap of an opened store.
   static let baseByteCount = 36 << 20
   /// A worker's stack and its share of the allocator.
   static let threadByteCount = 1 << 20
 
-  static func byteCount(threadCount: Int) -> Int { baseByteCount + threadCount * threadByteCount }
+  package static func byteCount(threadCount: Int) -> Int {
+    baseByteCount + threadCount * threadByteCount
+  }
 }

@@ -81,6 +81,7 @@ extension SparseFeedForward {
     let last = Self.slice(sliceCount - 1, of: sliceCount, bundles)
     ask(&asked, last, weights, layer: layer, tokenCount: tokenCount)
     if let failure = asked.failure { throw failure }
+    observeDecision(first: 0, count: bundles.neuronCount, tokenCount: tokenCount, layer: layer)
     var progress = asked.progress
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
     meter?.record(active, first: 0, layer: layer)
@@ -220,6 +221,7 @@ extension SparseFeedForward {
     unsafe activate(
       weights, active, first: 0, progress.places, columns: core.scratch.upColumns,
       tokenCount: tokenCount)
+    observeOutputs(active, first: 0, progress.places, tokenCount: tokenCount, layer: layer)
     addDown(weights.bundles, active, first: 0, progress.places, tokenCount: tokenCount)
   }
 }

@@ -33,6 +33,7 @@ struct SparseFeedForward {
     unsafe core.normalize(
       scratch.residual, tokenCount: tokenCount, norm: weights.feedForwardNorm,
       into: scratch.normed)
+    unsafe core.observer?.observe(inputs: scratch.normed, tokenCount: tokenCount, layer: layer)
     unsafe scratch.accumulators.update(
       repeating: 0, count: tokenCount * core.configuration.width)
     if let predictor {
@@ -59,6 +60,7 @@ struct SparseFeedForward {
       unsafe piece.fillAddresses(
         ofPart: decidingPart, of: .all(count), into: scratch.rowAddresses)
       decide(weights, first: first, count: count, tokenCount: tokenCount)
+      observeDecision(first: first, count: count, tokenCount: tokenCount, layer: layer)
       let active = activeSet(count: count, tokenCount: tokenCount)
       meter?.record(active, first: first, layer: layer)
       guard active.count > 0 else { return }
@@ -71,6 +73,7 @@ struct SparseFeedForward {
         ofPart: bundles.part(.down), of: active, into: scratch.downAddresses)
       unsafe activate(
         weights, active, first: first, 0..<active.count, columns: nil, tokenCount: tokenCount)
+      observeOutputs(active, first: first, 0..<active.count, tokenCount: tokenCount, layer: layer)
       addDown(bundles, active, first: first, 0..<active.count, tokenCount: tokenCount)
     }
   }

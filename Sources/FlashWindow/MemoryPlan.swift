@@ -101,6 +101,15 @@ package struct MemoryPlanError: Error, Sendable {
   package var items: [MemoryPlan.Item]
   /// The nearest fixes, a sentence each.
   package var fixes: [String]
+
+  package init(
+    limit: Int, requiredByteCount: Int, items: [MemoryPlan.Item], fixes: [String]
+  ) {
+    self.limit = limit
+    self.requiredByteCount = requiredByteCount
+    self.items = items
+    self.fixes = fixes
+  }
 }
 
 /// What a decoder needs beside weights, for a given context length.

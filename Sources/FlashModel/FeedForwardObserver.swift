@@ -1,0 +1,46 @@
+/// Sees what goes into the feed-forward part of each layer and what its neurons answer, while the
+/// model runs: for calibration.
+///
+/// Calls come in the order of the arithmetic, on the decoder's thread, for each chunk and layer:
+/// `observe(inputs:)` once, then for each piece of the layer's neurons, in ascending order, first
+/// the pre-activations and then the outputs. Memory that is handed over is the decoder's and valid
+/// during the call.
+package protocol FeedForwardObserver: AnyObject {
+  /// The normed states of a chunk, `[tokenCount, width]`.
+  func observe(inputs: UnsafePointer<Float>, tokenCount: Int, layer: Int)
+
+  /// Pre-activations of the deciding rows of neurons `first..<first + count`, `[tokenCount,
+  /// stride]`, bias included.
+  func observe(
+    preActivations: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int, count: Int,
+    layer: Int)
+
+  /// Outputs before the down projection, `[tokenCount, stride]`, of `count` neurons in ascending
+  /// order: those that fire for some token of the chunk are among them.
+  /// - Parameter neurons: their indices, counted from `first`; nil for all from `first` on.
+  func observe(
+    outputs: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int,
+    neurons: UnsafePointer<Int32>?, count: Int, layer: Int)
+}
+
+extension SparseFeedForward {
+  func observeDecision(first: Int, count: Int, tokenCount: Int, layer: Int) {
+    guard let observer = core.observer else { return }
+    let scratch = core.scratch
+    unsafe observer.observe(
+      preActivations: scratch.deciding, stride: scratch.shape.feedForwardWidth,
+      tokenCount: tokenCount, first: first, count: count, layer: layer)
+  }
+
+  /// - Parameter range: places in the set; their outputs lie there.
+  func observeOutputs(
+    _ active: ActiveSet, first: Int, _ range: Range<Int>, tokenCount: Int, layer: Int
+  ) {
+    guard let observer = core.observer else { return }
+    let scratch = core.scratch
+    unsafe observer.observe(
+      outputs: scratch.deciding + range.lowerBound, stride: scratch.shape.feedForwardWidth,
+      tokenCount: tokenCount, first: active.isAll ? first + range.lowerBound : first,
+      neurons: active.address(ofPlace: range.lowerBound), count: range.count, layer: layer)
+  }
+}
