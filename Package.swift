@@ -48,13 +48,16 @@ let package = Package(
     module("FlashWindow", ["FlashWeights", "FlashIO"]),
     module("FlashModel", ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"]),
     module(
+      "FlashCalibration",
+      ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", crypto]),
+    module(
       "Flashrun",
       ["FlashText", "FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"]),
     .executableTarget(
       name: "FlashrunCLI",
       dependencies: [
-        "Flashrun", "FlashText", "FlashModel", "FlashWindow", "FlashWeights", "FlashIO",
-        "FlashKernels", argumentParser,
+        "Flashrun", "FlashCalibration", "FlashText", "FlashModel", "FlashWindow", "FlashWeights",
+        "FlashIO", "FlashKernels", argumentParser,
       ],
       resources: [.copy("Resources/novels-13m")],
       swiftSettings: strict),
@@ -74,6 +77,12 @@ let package = Package(
     tests(
       "FlashModelTests",
       ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", "FlashTestSupport"]),
+    tests(
+      "FlashCalibrationTests",
+      [
+        "FlashCalibration", "FlashModel", "FlashWindow", "FlashWeights", "FlashIO",
+        "FlashKernels", "FlashTestSupport",
+      ]),
     tests("FlashrunTests", ["Flashrun", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
     tests("FlashrunCLITests", ["FlashrunCLI", "FlashKernels", "FlashTestSupport"]),
     tests("StructureTests", []),

@@ -1,0 +1,92 @@
+internal import FlashModel
+internal import FlashWeights
+internal import FlashWindow
+
+/// What calibration takes beside the decoder, and how many positions of a sample a limit allows.
+struct CalibrationMemory {
+  let configuration: ModelConfiguration
+  /// The largest rank that the budget may lead to.
+  let highestRank: Int
+  let threadCount: Int
+
+  /// Positions of the two parts of the sample.
+  static let trainingPositions = 16_384
+  static let pricingPositions = 4096
+  /// Fewer positions than these train nothing.
+  static let leastPositions = 256
+  /// Bytes of the largest sample of states in memory, whatever the limit.
+  private static let statesByteCount = 256 << 20
+  /// Bytes of the largest sample on disk.
+  private static let scratchByteCount = 6 << 30
+  /// Tokens that a decoder sends through a layer together, at most.
+  private static let recordedTokens = 64
+
+  private var width: Int { configuration.width }
+  private var widest: Int { configuration.layers.map(\.feedForwardWidth).max() ?? 0 }
+  private var neuronCounts: [Int] { configuration.layers.map(\.feedForwardWidth) }
+
+  /// While the model runs: what one chunk of a layer saw, and counts of all layers.
+  var recording: MemoryPlan.Item {
+    let staging = Self.recordedTokens * (6 * width + 12 * widest)
+    return .init(
+      "calibration", staging + 20 * neuronCounts.reduce(0, +),
+      "one layer's sample of \(Self.recordedTokens) tokens, counts of all neurons")
+  }
+
+  /// While the staged store is priced: the predictors that were made, counts, and curves of what
+  /// was seen last.
+  func pricing(predictorByteCount: Int) -> MemoryPlan.Item {
+    .init(
+      "calibration", predictorByteCount + 36 * neuronCounts.reduce(0, +),
+      "predictors and counts of all neurons")
+  }
+
+  /// While predictors are made, with so many positions; `gateByteCount` is of one layer's packed
+  /// deciding rows.
+  func training(
+    positions: Int, gateByteCount: Int, budget: Int, candidateCount: Int = 3
+  ) -> [MemoryPlan.Item] {
+    let states = 4 * positions * width
+    let parameters = 4 * highestRank * (width + widest)
+    return [
+      .init(
+        "process", ProcessBudget.byteCount(threadCount: threadCount), "code, runtime, stacks"),
+      .init(
+        "sample", 2 * states + positions * (widest / 8 + 2 * widest),
+        "states and firings of one layer, \(positions) positions"),
+      .init("gates", gateByteCount + 4 * 1024 * width, "deciding rows of one layer"),
+      .init(
+        "training", 8 * parameters + 4 * 2 * 128 * widest,
+        "weights, gradients and moments of rank \(highestRank)"),
+      .init("predictors", candidateCount * budget, "candidates of all layers"),
+      .init("BLAS", threadCount * (32 << 20), "packing buffers of \(threadCount) threads"),
+    ]
+  }
+
+  /// The most positions of the training sample that the limit allows.
+  ///
+  /// - Throws: `MemoryPlanError` where not even the fewest fit.
+  func trainingPositions(
+    limit: Int?, available: Int, gateByteCount: Int, budget: Int
+  ) throws(MemoryPlanError) -> Int {
+    let perPosition = ActivationSample.byteCountPerPosition(
+      width: width, neuronCounts: neuronCounts, activity: 0.5)
+    var positions = min(
+      available, Self.trainingPositions, Self.statesByteCount / max(1, 4 * width),
+      Self.scratchByteCount / max(1, perPosition))
+    guard let limit else { return positions }
+    func sum(_ positions: Int) -> Int {
+      training(positions: positions, gateByteCount: gateByteCount, budget: budget)
+        .reduce(0) { $0 + $1.byteCount }
+    }
+    let least = min(available, Self.leastPositions)
+    while positions > least, sum(positions) > limit { positions = max(least, positions * 3 / 4) }
+    guard sum(positions) <= limit else {
+      throw MemoryPlanError(
+        limit: limit, requiredByteCount: sum(positions),
+        items: training(positions: positions, gateByteCount: gateByteCount, budget: budget),
+        fixes: ["a smaller --budget", "--mem-limit \(sum(positions))"])
+    }
+    return positions
+  }
+}

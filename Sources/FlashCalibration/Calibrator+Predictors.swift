@@ -1,0 +1,74 @@
+internal import FlashKernels
+internal import FlashWeights
+
+/// Making predictors and orders of what was recorded.
+extension Calibrator {
+  /// A layer as it will be, and what it costs on the pricing text.
+  struct CalibratedLayer {
+    var draft: LayerDraft
+    var pricing: LayerPricing
+
+    var outcome: LayerOutcome {
+      LayerOutcome(
+        kind: draft.predictor?.kind ?? .all, rank: draft.predictor?.reduction.rowCount ?? 0,
+        format: draft.predictor?.reduction.format, isReordered: draft.order != nil,
+        trueNewFractionPerWindow: pricing.trueCurve.newFractions)
+    }
+  }
+
+  func makePredictors(
+    _ recording: Recording, progress: (CalibrationStage, Int, Int) -> Void,
+    isCancelled: () -> Bool
+  ) throws -> [CalibratedLayer] {
+    let pool = WorkerPool(threadCount: threadCount)
+    let reader = try LayerReader(store, kernels: kernels)
+    let bundles = store.manifest.bundles
+    let tokenCount = recording.training.positionCount
+    var candidates: [[PredictorCandidate]] = []
+    var orders: [[Int]?] = []
+    var trueActivities: [Double] = []
+    var downNorms: [[Float]] = []
+    for index in bundles.indices {
+      progress(.predictors, index, bundles.count)
+      if isCancelled() { throw CalibrationError.cancelled }
+      let weights = try reader.layer(index)
+      let sample = try recording.trainingSample.load(layer: index, downNorms: weights.downNorms)
+      let counts = recording.training.counts[index]
+      let search = PredictorSearch(
+        settings: PredictorSearch.Settings(
+          targetRecall: options.targetRecall, byteLimit: byteLimit, seed: seed(ofLayer: index),
+          rule: rule),
+        sample: sample, weights: weights,
+        variances: counts.firings.indices.map {
+          counts.variance($0, positionCount: tokenCount)
+        }, kernels: kernels, pool: pool)
+      candidates.append(try search.candidates(isCancelled: isCancelled))
+      orders.append(
+        NeuronOrder(
+          sample: sample, layout: bundles[index], counts: counts.firings,
+          countedPositions: tokenCount, seed: seed(ofLayer: index)
+        ).order())
+      downNorms.append(weights.downNorms)
+      trueActivities.append(sample.activity(0..<sample.positionCount))
+    }
+    progress(.predictors, bundles.count, bundles.count)
+    let chosen = RankAllocation.choose(
+      candidates, trueActivities: trueActivities,
+      bundleByteCounts: bundles.map(\.payloadByteCount), budget: budget)
+    return try bundles.indices.map { index in
+      let predictor = candidates[index][chosen[index]].predictor
+      let sample = try recording.pricingSample.load(layer: index, downNorms: downNorms[index])
+      return CalibratedLayer(
+        draft: LayerDraft(
+          predictor: predictor, counts: recording.training.counts[index].firings,
+          order: orders[index]),
+        pricing: LayerPricing(predictor, sample, kernels: kernels, pool: pool))
+    }
+  }
+
+  /// Layers draw apart.
+  private func seed(ofLayer layer: Int) -> UInt64 {
+    var random = SeededRandom(seed: options.seed &+ UInt64(layer) &* 0x9E37_79B9)
+    return random.next()
+  }
+}

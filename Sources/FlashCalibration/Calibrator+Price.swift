@@ -1,0 +1,130 @@
+internal import Crypto
+internal import FlashKernels
+internal import FlashModel
+internal import FlashWeights
+internal import Glibc
+
+/// Pricing the staged store: the certificate.
+extension Calibrator {
+  func price(
+    _ staged: WeightStore, layers: [CalibratedLayer],
+    progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
+  ) throws -> Certificate {
+    var quality = try QualityMeasurement(
+      chunks: text.pricing, vocabularySize: store.configuration.vocabularySize, folder: folder)
+    let tokenCount = quality.tokenCount
+    let total = 2 * tokenCount
+    progress(.price, 0, total)
+    let held = memory.pricing(predictorByteCount: Self.predictorByteCount(layers))
+    do {
+      let dense = try decoder(staged) {
+        $0.callerItems.append(held)
+        $0.sparsity = .auto
+        $0.logitsRowCapacity = Self.logitsRows
+      }
+      try quality.runDense(dense, isCancelled: isCancelled) { progress(.price, $0, total) }
+    }
+    let predicted = try decoder(staged) {
+      $0.callerItems.append(held)
+      $0.sparsity = .predicted
+      $0.allowsUnpriced = true
+      $0.logitsRowCapacity = Self.logitsRows
+    }
+    try quality.runPredicted(predicted, isCancelled: isCancelled) {
+      progress(.price, tokenCount + $0, total)
+    }
+    let share = try predictorTimeShare(predicted, layers: layers, isCancelled: isCancelled)
+    return certificate(quality, layers: layers, timeShare: share)
+  }
+
+  /// Rows of logits handed out at a time.
+  private static let logitsRows = 16
+  /// Tokens that are decoded one by one to see what a token takes.
+  private static let timedTokens = 8
+
+  /// Predictors' part of a token's arithmetic, which is its time where all weights are resident.
+  private func predictorTimeShare(
+    _ decoder: Decoder, layers: [CalibratedLayer], isCancelled: () -> Bool
+  ) throws -> Double {
+    let tokens = Array(text.pricing[0].prefix(min(Self.timedTokens, decoder.contextLength)))
+    decoder.reset()
+    let before = decoder.statistics.arithmeticNanoseconds
+    for token in tokens {
+      try unsafe decoder.forward(
+        [token], logits: .last, isCancelled: isCancelled, onLogits: { _, _ in })
+    }
+    let arithmetic = decoder.statistics.arithmeticNanoseconds - before
+    let pool = WorkerPool(threadCount: threadCount)
+    let states = FloatMatrix(1, store.configuration.width)
+    states.fill(1)
+    var scorers: [PredictorScorer] = []
+    for layer in layers {
+      if let predictor = layer.draft.predictor {
+        scorers.append(PredictorScorer(predictor, kernels: kernels, pool: pool))
+      }
+    }
+    let start = Self.nanoseconds
+    for _ in tokens {
+      for scorer in scorers { unsafe scorer.forEachPosition(0..<1, of: states) { _, _ in } }
+    }
+    return min(1, Double(Self.nanoseconds - start) / Double(max(1, arithmetic)))
+  }
+
+  private static var nanoseconds: Int {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return time.tv_sec * 1_000_000_000 + time.tv_nsec
+  }
+
+  private func certificate(
+    _ quality: QualityMeasurement, layers: [CalibratedLayer], timeShare: Double
+  ) -> Certificate {
+    let bundles = store.manifest.bundles
+    let curves = layers.map(\.pricing.predictedCurve)
+    let newBytes = (0..<WindowCurve.windowCount).map { window in
+      zip(curves, bundles).reduce(0.0) { sum, pair in
+        sum + pair.0.newNeuronsPerToken[window] * Double(Self.bytesPerNeuron(pair.1))
+      }
+    }
+    let allBytes = zip(curves, bundles).reduce(0.0) { sum, pair in
+      sum + Double(pair.0.total) / Double(max(1, pair.0.tokenCount))
+        * Double(Self.bytesPerNeuron(pair.1))
+    }
+    return Certificate(
+      layers: layers.map(\.pricing.line), densePerplexity: quality.dense.estimate,
+      predictedPerplexity: quality.predicted.estimate,
+      meanKLDivergence: quality.meanDivergence, p99KLDivergence: quality.p99Divergence,
+      topTokenAgreement: quality.agreement, newBytesPerToken: newBytes,
+      newFractionPerWindow: newBytes.map { allBytes > 0 ? $0 / allBytes : 0 },
+      predictorByteCount: Self.predictorByteCount(layers), predictorTimeShare: timeShare,
+      trainingTokens: text.training.reduce(0) { $0 + $1.count },
+      pricingTokens: text.pricing.reduce(0) { $0 + $1.count }, seed: options.seed,
+      trainingTextDigest: Self.digest(text.training),
+      pricingTextDigest: Self.digest(text.pricing), textName: text.name)
+  }
+
+  private static func predictorByteCount(_ layers: [CalibratedLayer]) -> Int {
+    layers.reduce(0) { sum, layer in
+      guard let predictor = layer.draft.predictor else { return sum }
+      return sum + predictor.reduction.bytes.count + predictor.expansion.bytes.count
+        + 4 * predictor.bias.count
+    }
+  }
+
+  /// Bytes that are read of a neuron: all its parts.
+  private static func bytesPerNeuron(_ layout: BundleLayout) -> Int {
+    layout.frontBytesPerNeuron + layout.lastPartByteCount
+  }
+
+  private static func digest(_ chunks: [[Int32]]) -> String {
+    var hash = SHA256()
+    for chunk in chunks {
+      hash.update(
+        data: chunk.flatMap { token in
+          (0..<4).map { UInt8(truncatingIfNeeded: UInt32(bitPattern: token) >> (8 * UInt32($0))) }
+        })
+    }
+    return hash.finalize().flatMap { [$0 >> 4, $0 & 15] }
+      .reduce(into: "") { $0 += String($1, radix: 16) }
+  }
+}

@@ -1,0 +1,136 @@
+import FlashKernels
+import FlashModel
+import FlashTestSupport
+import FlashWeights
+import FlashWindow
+import Foundation
+import Testing
+
+@testable import FlashCalibration
+
+struct SampleTests {
+  private static let tokens = (0..<30).map { Int32($0 * 7 % 40) }
+
+  private static func store(_ folder: String, _ family: TinyModel.Family) throws -> ConvertedStore {
+    let checkpoint = folder + "/checkpoint"
+    // Llama has the same number of key-value heads in every layer.
+    let heads = family == .llama ? [2, 2, 2] : [4, 2, 1]
+    try TinyModel(family: family, seed: 5, keyValueHeads: heads).write(to: checkpoint)
+    return try ConvertedStore(checkpoint, .f32)
+  }
+
+  /// What a decoder with these options gives to record.
+  private static func record(
+    _ store: WeightStore, _ options: DecoderOptions, stride: Int = 1, capacity: Int = 100
+  ) throws -> (layers: [LayerSample], counts: [SampleRecorder.Counts]) {
+    let counts = store.manifest.bundles.map(\.neuronCount)
+    let sample = try ActivationSample(
+      width: store.configuration.width, neuronCounts: counts, capacity: capacity,
+      folder: FileManager.default.temporaryDirectory.path, kernels: Kernels(.best))
+    let recorder = SampleRecorder(sample: sample, rule: FiringRule(.relu)!, stride: stride)
+    let decoder = try Decoder(store: store, options: options)
+    decoder.observer = recorder
+    for _ in 0..<2 {
+      recorder.beginChunk(tokenCount: tokens.count, isRecorded: true)
+      decoder.reset()
+      try unsafe decoder.forward(tokens, logits: .none) { _, _ in }
+    }
+    recorder.finish()
+    #expect(recorder.failure == nil)
+    return (
+      try counts.indices.map {
+        try sample.load(layer: $0, downNorms: Array(repeating: 1, count: counts[$0]))
+      }, recorder.counts
+    )
+  }
+
+  @Test(arguments: TinyModel.Family.allCases)
+  func everyModeAndResidencyRecordsTheSame(family: TinyModel.Family) throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let store = try Self.store(folder.path, family)
+    var options = DecoderOptions()
+    options.contextLength = 32
+    options.sparsity = .dense
+    options.prefillChunk = 30
+    let (expected, counts) = try Self.record(store.store, options)
+    for sparsity in [SparsityChoice.dense, .exact] {
+      for percent in [0, 50, 100] {
+        var options = try DecoderRuns.limited(options, store.store, percent: percent)
+        options.sparsity = sparsity
+        options.prefillChunk = 7
+        options.storage.memoryLimit = options.storage.memoryLimit! + (4 << 20)
+        let (found, foundCounts) = try Self.record(store.store, options)
+        for layer in expected.indices {
+          #expect(found[layer].masks == expected[layer].masks)
+          #expect(found[layer].contributions == expected[layer].contributions)
+          #expect(found[layer].inputs.array == expected[layer].inputs.array)
+          #expect(found[layer].chunkStarts == [0, 30])
+          #expect(foundCounts[layer].firings == counts[layer].firings)
+        }
+      }
+    }
+    for (layer, sample) in expected.enumerated() {
+      var firings = [UInt32](repeating: 0, count: sample.neuronCount)
+      for position in 0..<60 {
+        sample.forEachFiring(at: position) { firings[$0] += $1 > 0 ? 1 : 0 }
+      }
+      #expect(firings == counts[layer].firings)
+      #expect(sample.activity(0..<60) > 0.1 && sample.activity(0..<60) < 0.9)
+    }
+  }
+
+  @Test func positionsAreKeptByStrideUpToTheCapacity() throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let store = try Self.store(folder.path, .deci)
+    var options = DecoderOptions()
+    options.contextLength = 32
+    let (all, counts) = try Self.record(store.store, options)
+    let (kept, keptCounts) = try Self.record(store.store, options, stride: 4, capacity: 10)
+    #expect(kept[0].positionCount == 10)
+    for index in 0..<10 {
+      #expect(
+        (0..<32).allSatisfy { kept[0].inputs[index, $0] == all[0].inputs[4 * index, $0] })
+    }
+    #expect(keptCounts[0].firings == counts[0].firings)
+    #expect(keptCounts[0].sums == counts[0].sums)
+  }
+
+  @Test func neuronsComeHotFirstAndFriendsTogether() throws {
+    // 200 neurons in 50 groups of four, scattered, each group firing together now and then; four
+    // hot neurons fire nearly always.
+    var generator = SplitMix(seed: 3)
+    let states = FloatMatrix(512, 32)
+    var masks = [UInt64](repeating: 0, count: 512 * 4)
+    var contributions: [Float] = []
+    var counts = [UInt32](repeating: 0, count: 204)
+    for position in 0..<512 {
+      var fires = [Bool](repeating: false, count: 204)
+      for group in 0..<50 where generator.chance(0.03) {
+        for member in 0..<4 { fires[group + 50 * member] = true }
+      }
+      for hot in 200..<204 { fires[hot] = generator.chance(0.9) }
+      for neuron in 0..<204 where fires[neuron] {
+        masks[position * 4 + neuron / 64] |= 1 << UInt64(neuron % 64)
+        contributions.append(1)
+        counts[neuron] += 1
+      }
+    }
+    let sample = LayerSample(
+      inputs: states, neuronCount: 204, masks: masks, contributions: contributions,
+      chunkStarts: [0])
+    let folder = try ProjectFiles.TemporaryFolder()
+    var layout = try Self.store(folder.path, .deci).store.bundles(0)
+    layout.neuronCount = 204
+    layout.neuronsPerStride = 1
+    layout.stride = 512
+    let order = NeuronOrder(
+      sample: sample, layout: layout, counts: counts, countedPositions: 512, seed: 1)
+    let found = try #require(order.order())
+    #expect(found.sorted() == Array(0..<204))
+    #expect(Set(found[..<4]) == Set(200..<204))
+    #expect(Double(order.readCount(found)) < 0.7 * Double(order.readCount(order.byCount)))
+    // Equal neurons side by side: a group's four are neighbours.
+    let apart = (5..<204).count { found[$0] % 50 != found[$0 - 1] % 50 }
+    #expect(apart < 80)
+  }
+}
