@@ -61,14 +61,7 @@ struct LogitsCommand: AsyncParsableCommand {
   private func tokenIDs() throws(Failure) -> [Int32] {
     let ids: [Int32]
     switch (tokensFile, tokens) {
-    case (.some(let path), nil):
-      let bytes = try FileInput.bytes(path)
-      guard bytes.count.isMultiple(of: 4) else {
-        throw Failure(.badData, "\(path): \(bytes.count) bytes are no whole number of int32")
-      }
-      ids = stride(from: 0, to: bytes.count, by: 4).map { index in
-        bytes[index..<index + 4].reversed().reduce(0 as Int32) { $0 << 8 | Int32($1) }
-      }
+    case (.some(let path), nil): ids = try TokenFile.read(path)
     case (nil, .some(let list)): ids = list.ids
     default: throw Failure(.usage, "give the tokens with --tokens-file or with --tokens")
     }

@@ -1,3 +1,4 @@
+internal import FlashCalibration
 internal import FlashIO
 internal import FlashKernels
 internal import FlashModel
@@ -18,6 +19,8 @@ extension Failure {
     case let error as MemoryPlanError: self.init(error)
     case let error as EngineError: self.init(error.status, "\(error)")
     case let error as DecoderError: self.init(error)
+    case let error as CalibrationError:
+      self.init(error == .cancelled ? .interrupted : .usage, "\(error)")
     case let error as TokenizerError: self.init(.badData, "\(error)")
     case let error as ReadEngineFailure:
       if case .uringRefused = error {

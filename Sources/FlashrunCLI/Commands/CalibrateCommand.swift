@@ -1,0 +1,133 @@
+internal import ArgumentParser
+internal import FlashCalibration
+internal import FlashIO
+internal import FlashModel
+internal import FlashWeights
+internal import Flashrun
+
+/// `calibrate`: predictors, an order of neurons and a certificate for a store, from text.
+struct CalibrateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "calibrate",
+    abstract: "Train predictors and write a certificate of what they cost.",
+    discussion: """
+      The model runs over a text, cut into chunks of -c tokens; of what its neurons do there \
+      predictors are made, and priced on text that did not train them: the last part of the text, \
+      or --price-file. The store is replaced when all is done, and until then stays as it was.
+
+      --self-text lets the model write the text: pieces that begin with a random token and go on \
+      at temperature 1, as in LLM-QAT (arXiv 2305.17888).
+      """)
+
+  @OptionGroup(title: "Model") var model: ModelOptions
+
+  @OptionGroup(title: "Text") var text: CalibrationTextFlags
+
+  @Option(
+    help: ArgumentHelp(
+      "Of what firing neurons contribute, the part to predict. (default: 0.99)",
+      valueName: "part"))
+  var targetRecall: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Bytes that predictors may take, a size or a part of the model's. (default: 5%)",
+      valueName: "size"),
+    transform: SizeArgument.init(parsing:))
+  var budget: SizeArgument?
+
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The same seed and text give the same predictors. (default: 1)",
+      valueName: "n"))
+  var seed: UInt64?
+
+  @Flag(help: "Print the certificate and leave the store as it is.")
+  var dryRun = false
+
+  @OptionGroup(title: "Memory, flash and arithmetic") var flags: EngineFlags
+
+  @OptionGroup var consoleOptions: ConsoleOptions
+
+  func run() async throws {
+    let settings = try Settings.load()
+    let console = try consoleOptions.open(settings)
+    try check()
+    guard let named = try model.path(settings) else {
+      throw Failure(.usage, "name the store to calibrate")
+    }
+    let path = try ModelLocator(
+      console: console, converts: settings.isOn(flags.convert, "convert")
+    ).store(named: named)
+    let store = try WeightStore.open(path)
+    try Calibrator.check(store.configuration)
+    let flag = CancellationFlag()
+    Interrupts.onFirst { flag.cancel() }
+    let text = try await self.text.load(
+      store, flags: flags, settings: settings, seed: seed ?? 1, console: console, flag: flag)
+    let calibrator = try Calibrator(
+      store: store, text: text, options: try options(store, settings))
+    console.notice(
+      "\(text.training.count) chunks train, \(text.pricing.count) price, "
+        + "\(text.training.first?.count ?? 0) tokens each")
+    let progress = StageProgress(console: console)
+    let outcome = try calibrator.run(
+      isInstalled: !dryRun, progress: { progress.update($0, $1, of: $2) },
+      isCancelled: { flag.isCancelled })
+    progress.finish()
+    try Output.line(CertificateReport(outcome).text)
+    console.notice(
+      dryRun ? "\(path) is as it was (--dry-run)" : "\(path) is calibrated")
+  }
+
+  private func check() throws(Failure) {
+    if let targetRecall, !(targetRecall > 0 && targetRecall < 1) {
+      throw Failure(.usage, "--target-recall \(targetRecall): it must be between 0 and 1")
+    }
+    if flags.sparsity != nil {
+      throw Failure(.usage, "calibrate runs the model dense and predicted: --sparsity has no place")
+    }
+  }
+
+  private func options(
+    _ store: WeightStore, _ settings: Settings
+  ) throws -> CalibrationOptions {
+    var options = CalibrationOptions()
+    options.decoder = try flags.engineOptions(settings).resolved(for: store).decoder
+    options.targetRecall = targetRecall ?? options.targetRecall
+    options.seed = seed ?? options.seed
+    options.generator = Version.generator
+    switch budget {
+    case nil, .automatic: break
+    case .percent(let percent): options.budgetFraction = percent / 100
+    case .bytes(let byteCount):
+      options.budgetFraction = Double(byteCount) / Double(max(1, store.modelByteCount))
+    }
+    return options
+  }
+}
+
+/// A progress bar for each stage of a calibration, one after another.
+private final class StageProgress {
+  private let console: Console
+  private var current: (stage: CalibrationStage, reporter: ProgressReporter)?
+
+  init(console: Console) { self.console = console }
+
+  func update(_ stage: CalibrationStage, _ done: Int, of total: Int) {
+    if current?.stage != stage {
+      finish()
+      let unit: ProgressReporter.Unit =
+        switch stage {
+        case .sample, .price: .items("tok")
+        case .predictors: .items("layers")
+        case .store: .bytes
+        }
+      current = (stage, ProgressReporter(stage.rawValue, unit: unit, console: console))
+    }
+    current?.reporter.update(done, of: total)
+  }
+
+  func finish() { current?.reporter.finish() }
+}
