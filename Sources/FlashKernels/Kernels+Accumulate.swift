@@ -25,9 +25,9 @@ extension Kernels {
   /// q8_0 and q4_0 rows: one multiply-add per element and group of `neuronsPerGroup` neurons, of an
   /// exact sum of integers. Neuron i of a group has coefficient a_i and, in a block of columns, the
   /// scale d_i; A is the largest |a_i| and D the largest |d_i| of the neurons with a_i other than
-  /// zero. In f32, q_i = a_i * (127 / A) * (d_i * (1 / D)), rounded to nearest even, and the element
-  /// gains (Σ q_i * integer weight i) * ((A / 127) * D). Groups are cut by the neuron's place in its
-  /// layer, so that silent neurons, listed or not, change no bit.
+  /// zero. In f32, q_i = a_i * (127 / A) * (d_i * (1 / D)), rounded to nearest even, and the
+  /// element gains (Σ q_i * integer weight i) * ((A / 127) * D). Groups are cut by the neuron's
+  /// place in its layer, so that silent neurons, listed or not, change no bit.
   ///
   /// - Parameters:
   ///   - columns: positions in packed order, cut at multiples of `columnGranularity`.

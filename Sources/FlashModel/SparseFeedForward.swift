@@ -9,8 +9,8 @@ import FlashWindow
 /// Neurons are taken in pieces in ascending order. In each piece the deciding rows (gate, or up
 /// where there is no gate) are multiplied first; `exact` keeps only the neurons that fire for some
 /// token of the chunk, `dense` keeps all; the other projection is multiplied for those, and their
-/// down columns are added in neuron order, quantized ones in groups of neurons that no piece cuts. A
-/// neuron that does not fire for a token has output zero, which the addition skips, so `exact`
+/// down columns are added in neuron order, quantized ones in groups of neurons that no piece cuts.
+/// A neuron that does not fire for a token has output zero, which the addition skips, so `exact`
 /// equals `dense` bit for bit.
 struct SparseFeedForward {
   let core: DecoderCore

@@ -104,7 +104,8 @@ extension MemoryPlanner {
     manifest.tensors[index].role == .outputHead ? 0 : 1
   }
 
-  /// The same fraction of every layer, in whole groups, so that arithmetic and reads alternate in each.
+  /// The same fraction of every layer, in whole groups, so that arithmetic and reads alternate in
+  /// each.
   private func residentStrides(spare: Int) -> [Int] {
     let all = bundleByteCount
     guard all > 0 else { return manifest.bundles.map { _ in 0 } }

@@ -110,7 +110,8 @@ struct CalibrationInstallerTests {
         let tensor = try #require(
           file.header.tensors.first { $0.name == "layers.\(layer).\(name)" })
         #expect(tensor.extent.offset % 4096 == 0)
-        return try file.data.file.bytes(at: tensor.extent.offset, byteCount: tensor.extent.byteCount)
+        let extent = tensor.extent
+        return try file.data.file.bytes(at: extent.offset, byteCount: extent.byteCount)
       }
       #expect(try bytes("reduction") == predictor.reduction.bytes)
       #expect(try bytes("expansion") == predictor.expansion.reordered(order).bytes)

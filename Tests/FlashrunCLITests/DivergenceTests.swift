@@ -3,8 +3,8 @@ import FlashrunCLI
 import Foundation
 import Testing
 
-/// `--kl-divergence-base` and `--kl-divergence`: the file by its published layout, read here byte by
-/// byte, and the statistics.
+/// `--kl-divergence-base` and `--kl-divergence`: the file by its published layout, read here byte
+/// by byte, and the statistics.
 @Suite struct DivergenceTests {
   private static let text = ProjectFiles.root + "/README.md"
 

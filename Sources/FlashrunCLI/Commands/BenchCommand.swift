@@ -7,10 +7,10 @@ struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Measure prompt and decode speed.",
     discussion: """
-      Prints a table like llama-bench's: ppN is a prompt of N tokens, tgN the generation of N after \
-      one. -p, -n, -t and --mem-limit take lists, and every combination is measured; all limits \
-      are checked before the first run. Results are printed as they come; Ctrl-C ends with those \
-      that are there.
+      Prints a table like llama-bench's: ppN is a prompt of N tokens, tgN the generation of N \
+      after one. -p, -n, -t and --mem-limit take lists, and every combination is measured; all \
+      limits are checked before the first run. Results are printed as they come; Ctrl-C ends with \
+      those that are there.
 
       A ReLU model reads what its tokens fire, so its prompts are text that it wrote itself, \
       greedily from a random token, before anything is measured; each repetition's begins an \
