@@ -50,13 +50,16 @@ package final class SeparateParts: Sendable {
     self.files = files
     paths = files.map(\.path)
     let source = try File.reading(store.bundlesPath)
+    let total = plan.bundles.enumerated().reduce(0) { sum, layer in
+      sum + layer.element.strideCount * plan.rowByteCount(layer: layer.offset) * files.count
+    }
     var done = 0
     for layer in plan.bundles.indices {
       for strides in plan.pieces(ofLayer: layer) {
         if isCancelled() { throw StoreError(.interrupted, "interrupted") }
         try Self.copy(strides, layer: layer, plan: plan, from: source, to: files)
         done += strides.count * plan.rowByteCount(layer: layer) * files.count
-        progress(done, required)
+        progress(done, total)
       }
     }
     for file in files { try file.flush() }

@@ -97,7 +97,8 @@ struct TakenAwayTests {
     }
     for (more, less) in zip(bytes.prefix(4), bytes.prefix(4).dropFirst()) { #expect(more > less) }
     #expect(bytes[3] >= bytes[4] && counts[3] > counts[4])
-    #expect(bytes[4] == bytes[5])
+    // Misses are merged within what is asked for at once, which is less where reads overlap.
+    #expect(abs(bytes[4] - bytes[5]) * 10 < bytes[4])
   }
 
   @Test func partsApartAreTheRowsOfBundles() throws {
@@ -108,7 +109,7 @@ struct TakenAwayTests {
       let parts = try SeparateParts(
         of: converted.store, in: folder.path,
         progress: { done, total in shares.append(done * 100 / total) })
-      #expect(shares.last! >= 90 && shares.last! <= 100 && shares == shares.sorted())
+      #expect(shares.last == 100 && shares == shares.sorted())
       #expect(try FolderListing.names(folder.path).isEmpty, "the files have no name")
       let bundles = try FolderListing.bytes(converted.store.bundlesPath)
       for (part, path) in parts.paths.enumerated() {
