@@ -31,7 +31,8 @@ struct ModelDigestTests {
     let reordered = try rewrite(store, orders: orders, declared: orders)
     #expect(reordered.manifest.modelDigest == store.manifest.modelDigest)
     #expect(reordered.manifest.bundles[0].checksum != store.manifest.bundles[0].checksum)
-    #expect(reordered.verify() == [])
+    // Without a calibration that tells the order, verify reads the weights as the checkpoint's.
+    #expect(reordered.verify().map(\.description).contains { $0.contains("not the model's") })
     // The same bytes declared to lie in the checkpoint's order are another model.
     let other = try rewrite(store, orders: orders, declared: nil)
     #expect(other.manifest.modelDigest != store.manifest.modelDigest)
