@@ -32,14 +32,14 @@ struct BenchCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelOptions
 
   @Option(
-    name: [.customShort("p"), .customLong("n-prompt")],
+    name: [.customShort("p"), .customLong("n-prompt")], parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Tokens of the prompt; 0 measures none. A list, or repeated. (default: 512)",
       valueName: "n"))
   var prompts: [CountList] = []
 
   @Option(
-    name: [.customShort("n"), .customLong("n-gen")],
+    name: [.customShort("n"), .customLong("n-gen")], parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
       "Tokens to generate; 0 measures none. A list, or repeated. (default: 128)",
       valueName: "n"))
