@@ -29,7 +29,7 @@ INLINE void scoreKeys(Format format, const float *query, size_t headDimension, c
     tile.ahead[r] = tile.row[r] + (size_t)rows * stride;
     sum[r * tileTokens] = vf_set(0);
   }
-  plainTile(format, &tile, rows, 1, headDimension, sum);
+  plainTile(format, &tile, rows, 1, 1, headDimension, sum);
   UNROLL for (int r = 0; r < rows; r++)
     output[p + (size_t)r] = scale * vf_sum(sum[r * tileTokens]);
 }
