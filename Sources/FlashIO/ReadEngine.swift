@@ -43,6 +43,11 @@ package protocol ReadEngine: AnyObject {
   /// Whether `wait(for:)` would return at once; never blocks, and lets queued reads go in.
   func isComplete(_ batch: ReadBatch) -> Bool
 
+  /// Books what came back and lets queued reads go in; never blocks. Where nobody waits, `statistics`
+  /// know of a completion only from here, so it is called now and then beside arithmetic. Engines
+  /// that learn of completions by themselves need nothing.
+  func look()
+
   /// Waits for everything in flight and drops everything queued. Every batch is forgotten: it must
   /// not be waited for afterwards. For use after a failure, before buffers are reused, and at the
   /// end; any thread may call it while no other uses the engine.
@@ -63,6 +68,8 @@ package struct ReadBatch: Hashable, Sendable {
 }
 
 extension ReadEngine {
+  package func look() {}
+
   /// Submits reads held in an array.
   package func submit(_ requests: [ReadRequest]) throws(ReadFailure) -> ReadBatch {
     try unsafe requests.withUnsafeBufferPointer { (buffer) throws(ReadFailure) in

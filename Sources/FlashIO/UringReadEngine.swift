@@ -67,7 +67,7 @@ internal import Glibc
   {
     owner.check()
     if let brokenCode { throw ringFailure(brokenCode) }
-    let now = look()
+    let now = bookCompletions()
     let batch = unsafe table.open(requests)
     try send(batch, at: now)
     return batch
@@ -78,7 +78,7 @@ internal import Glibc
   ) throws(ReadFailure) {
     owner.check()
     if let brokenCode { throw ringFailure(brokenCode) }
-    let now = look()
+    let now = bookCompletions()
     unsafe table.extend(batch, with: requests)
     try send(batch, at: now)
   }
@@ -96,7 +96,7 @@ internal import Glibc
 
   package func wait(for batch: ReadBatch) throws(ReadFailure) {
     owner.check()
-    let start = look()
+    let start = bookCompletions()
     if !table.isComplete(batch) {
       var now = start
       table.favoredBatch = batch
@@ -115,16 +115,18 @@ internal import Glibc
 
   package func isComplete(_ batch: ReadBatch) -> Bool {
     owner.check()
-    let now = look()
-    if !table.isComplete(batch) {
-      fill()
-      table.noteBusy(until: now, isPunctual: false)
-      if ring.preparedCount > 0 || ring.hasHiddenCompletions {
-        enter(waitingFor: 0)
-        reap()
-      }
-    }
+    look()
     return table.isComplete(batch)
+  }
+
+  package func look() {
+    guard table.inFlightCount > 0 else { return }
+    // Entered first: a completion that the kernel has not posted must not count as busy time.
+    if ring.hasHiddenCompletions { enter(waitingFor: 0) }
+    let now = bookCompletions()
+    fill()
+    table.noteBusy(until: now, isPunctual: false)
+    if ring.preparedCount > 0 { enter(waitingFor: 0) }
   }
 
   package func drain() {
@@ -150,7 +152,7 @@ internal import Glibc
   }
 
   /// Books the completions that are there, and until when the device was surely busy.
-  private func look() -> ContinuousClock.Instant {
+  private func bookCompletions() -> ContinuousClock.Instant {
     reap()
     let now = ContinuousClock.now
     table.noteBusy(until: now, isPunctual: false)

@@ -165,7 +165,8 @@ package import FlashWindow
   package var statistics: DecoderStatistics {
     DecoderStatistics(
       forwardNanoseconds: forwardNanoseconds,
-      arithmeticNanoseconds: core.arithmeticNanoseconds, neurons: core.neuronCount,
+      arithmeticNanoseconds: core.arithmeticNanoseconds,
+      lookAheadNanoseconds: core.lookAheadNanoseconds, neurons: core.neuronCount,
       reads: core.residency.statistics, window: core.residency.windowStatistics)
   }
 

@@ -15,6 +15,8 @@ internal import Glibc
   var observer: (any FeedForwardObserver)?
   /// Nanoseconds spent in kernels since the decoder was made.
   private(set) var arithmeticNanoseconds = 0
+  /// Nanoseconds spent in guessing what the next layer wants, since the decoder was made.
+  var lookAheadNanoseconds = 0
   /// Neurons whose rows were all multiplied, since the decoder was made; a chunk's count once.
   var neuronCount = 0
 
@@ -45,6 +47,7 @@ internal import Glibc
     let start = Self.nanoseconds
     pool.run(partCount, beside: aside, body)
     arithmeticNanoseconds += Self.nanoseconds - start
+    residency.look()
   }
 
   /// Cuts `count` items into one range a thread and runs `body` for each that is not empty.

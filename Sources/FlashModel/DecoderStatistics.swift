@@ -7,6 +7,9 @@ package struct DecoderStatistics: Sendable, Equatable {
   package var forwardNanoseconds = 0
   /// Wall time in kernels.
   package var arithmeticNanoseconds = 0
+  /// Wall time in which the next layer's neurons were guessed while this one's were awaited; the
+  /// answer's arithmetic stands still in it.
+  package var lookAheadNanoseconds = 0
   /// Neurons of all layers that were computed: all, or those that fire; once for a chunk of tokens.
   package var neurons = 0
   package var reads = ReadStatistics()
@@ -24,11 +27,12 @@ package struct DecoderStatistics: Sendable, Equatable {
   package init() {}
 
   init(
-    forwardNanoseconds: Int, arithmeticNanoseconds: Int, neurons: Int, reads: ReadStatistics,
-    window: WindowStatistics
+    forwardNanoseconds: Int, arithmeticNanoseconds: Int, lookAheadNanoseconds: Int, neurons: Int,
+    reads: ReadStatistics, window: WindowStatistics
   ) {
     self.forwardNanoseconds = forwardNanoseconds
     self.arithmeticNanoseconds = arithmeticNanoseconds
+    self.lookAheadNanoseconds = lookAheadNanoseconds
     self.neurons = neurons
     self.reads = reads
     windowHits = window.hits
@@ -39,8 +43,8 @@ package struct DecoderStatistics: Sendable, Equatable {
     lookAhead = window.lookAhead
   }
 
-  /// Wall time in which arithmetic waited for bytes.
-  package var stallNanoseconds: Int { Self.nanoseconds(reads.waited) }
+  /// Wall time in which arithmetic waited for bytes, that of guesses among it.
+  package var stallNanoseconds: Int { Self.nanoseconds(reads.waited) + lookAheadNanoseconds }
 
   /// Wall time in which reads were surely in flight.
   package var readNanoseconds: Int { Self.nanoseconds(reads.busy) }
@@ -80,6 +84,7 @@ package struct DecoderStatistics: Sendable, Equatable {
     var difference = later
     difference.forwardNanoseconds -= earlier.forwardNanoseconds
     difference.arithmeticNanoseconds -= earlier.arithmeticNanoseconds
+    difference.lookAheadNanoseconds -= earlier.lookAheadNanoseconds
     difference.neurons -= earlier.neurons
     difference.reads = later.reads - earlier.reads
     difference.windowHits -= earlier.windowHits

@@ -29,7 +29,7 @@ extension SparseFeedForward {
     while done < next.neuronCount, !core.residency.isLoadComplete {
       let neurons = done..<min(done + step, next.neuronCount)
       let parts = core.pool.threadCount
-      // Not counted as arithmetic: it is no part of the answer.
+      // Not on the core, which would count it as arithmetic: it is no part of the answer.
       core.pool.run(parts) { part in
         let range = WorkerPool.split(
           count: neurons.count, parts: parts, granularity: 16, index: part)
@@ -51,6 +51,13 @@ extension SparseFeedForward {
     unsafe core.residency.lookAhead(
       layer: layer + 1,
       strides: UnsafeBufferPointer(start: core.scratch.guessedStrides, count: guessCount))
+  }
+
+  /// Runs `body` and counts its time as looking ahead.
+  func timed<Result>(_ body: () -> Result) -> Result {
+    let start = DecoderCore.nanoseconds
+    defer { core.lookAheadNanoseconds += DecoderCore.nanoseconds - start }
+    return body()
   }
 
   /// Ranks the strides of the first `neuronCount` neurons by their largest guess above zero.

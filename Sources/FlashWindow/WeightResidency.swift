@@ -93,6 +93,9 @@ package import FlashWeights
 
   package var statistics: ReadStatistics { engine.statistics }
 
+  /// Books reads that came back and lets queued ones go in; a few loads where nothing is in flight.
+  package func look() { engine.look() }
+
   package var engineDescription: ReadEngineDescription { engine.description }
 
   // MARK: Passing through in order

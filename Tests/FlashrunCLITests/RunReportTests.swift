@@ -54,6 +54,13 @@ import Testing
         """)
   }
 
+  @Test func timeOfGuessesIsShownAsPartOfTheStall() {
+    var report = Self.example
+    report.decode.lookAheadSeconds = 41.3 * 0.19
+    #expect(
+      report.text.contains(" · stall 44% (look-ahead 19%) · compute 49% · other 7% · "))
+  }
+
   @Test func aRunWithoutDecodeShowsThePromptsFigures() {
     var report = Self.example
     report.decode = RunReport.Phase()
@@ -110,6 +117,7 @@ import Testing
     #expect(
       decode.keys.sorted() == [
         "arithmetic_seconds", "flash_bytes", "flash_reads", "look_ahead_reads",
+        "look_ahead_seconds",
         "look_ahead_used", "look_ahead_wasted_bytes", "overlap", "read_amplification",
         "ring_calls", "seconds", "stall_seconds", "tokens", "window_hits", "window_misses",
       ])

@@ -53,6 +53,7 @@ extension RunReport.Phase {
     tokens = phase.tokenCount
     seconds = phase.duration / .seconds(1)
     stallSeconds = Double(phase.decoder.stallNanoseconds) / 1e9
+    lookAheadSeconds = Double(phase.decoder.lookAheadNanoseconds) / 1e9
     arithmeticSeconds = Double(phase.decoder.arithmeticNanoseconds) / 1e9
     flashBytes = phase.decoder.reads.byteCount
     flashReads = phase.decoder.reads.readCount

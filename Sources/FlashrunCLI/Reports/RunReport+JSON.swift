@@ -57,7 +57,7 @@ extension RunReport.Phase: Encodable {
   private enum Key: String, CodingKey {
     case tokens, seconds, stallSeconds, arithmeticSeconds, flashBytes, flashReads, ringCalls
     case windowHits, windowMisses, overlap, readAmplification
-    case lookAheadReads, lookAheadUsed, lookAheadWastedBytes
+    case lookAheadSeconds, lookAheadReads, lookAheadUsed, lookAheadWastedBytes
   }
 
   /// Keys are there also where a value is null.
@@ -74,6 +74,7 @@ extension RunReport.Phase: Encodable {
     try values.encode(windowMisses, forKey: .windowMisses)
     try values.encode(overlap, forKey: .overlap)
     try values.encode(readAmplification, forKey: .readAmplification)
+    try values.encode(lookAheadSeconds, forKey: .lookAheadSeconds)
     try values.encode(lookAheadReads, forKey: .lookAheadReads)
     try values.encode(lookAheadUsed, forKey: .lookAheadUsed)
     try values.encode(lookAheadWastedBytes, forKey: .lookAheadWastedBytes)

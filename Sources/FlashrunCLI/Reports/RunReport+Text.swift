@@ -53,12 +53,12 @@ extension RunReport {
       parts.append("hit \(Units.fixed(hitRate * 100, decimals: 1))%")
     }
     if phase.seconds > 0 {
-      let stall = (phase.stallSeconds / phase.seconds * 100).rounded()
-      let compute = (phase.arithmeticSeconds / phase.seconds * 100).rounded()
-      let other = max(0, 100 - stall - compute)
-      for (name, percent) in [("stall", stall), ("compute", compute), ("other", other)] {
-        parts.append("\(name) \(Int(percent))%")
-      }
+      func percent(_ seconds: Double) -> Int { Int((seconds / phase.seconds * 100).rounded()) }
+      let (stall, compute) = (percent(phase.stallSeconds), percent(phase.arithmeticSeconds))
+      let lookAhead =
+        phase.lookAheadSeconds > 0 ? " (look-ahead \(percent(phase.lookAheadSeconds))%)" : ""
+      parts.append("stall \(stall)%" + lookAhead)
+      parts += ["compute \(compute)%", "other \(max(0, 100 - stall - compute))%"]
     }
     if let overlap = phase.overlap { parts.append("overlap \(Units.fixed(overlap, decimals: 2))") }
     return parts.joined(separator: " · ")

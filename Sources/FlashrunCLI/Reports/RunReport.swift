@@ -4,8 +4,10 @@ package struct RunReport: Sendable, Equatable {
   package struct Phase: Sendable, Equatable {
     package var tokens = 0
     package var seconds = 0.0
-    /// Time in which arithmetic waited for bytes, and time of arithmetic.
+    /// Time in which arithmetic waited for bytes, the part of it that went to guessing the next
+    /// layer's neurons, and time of arithmetic.
     package var stallSeconds = 0.0
+    package var lookAheadSeconds = 0.0
     package var arithmeticSeconds = 0.0
     package var flashBytes = 0
     package var flashReads = 0
