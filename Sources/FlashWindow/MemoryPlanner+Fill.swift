@@ -10,6 +10,7 @@ extension MemoryPlanner {
     let spare = unclaimed - Self.kernelByteCount(for: unclaimed)
     var resident = manifest.tensors.map { shape == .resident || isSmall($0) }
     var notes: [String] = []
+    var ring = ring
     let feedForward: MemoryPlan.FeedForwardResidency
     switch shape {
     case .resident:
@@ -28,9 +29,11 @@ extension MemoryPlanner {
       }
     case .streamed where options.residency != .whatFits:
       if options.residency == .dense { keepTensors(&resident) }
+      _ = addBuffers(&ring, spare: spare, items: &items)
       feedForward = .streamed(residentStrides: manifest.bundles.map { _ in 0 })
     case .streamed:
-      let left = fillTensors(&resident, spare: spare, items: &items)
+      let more = addBuffers(&ring, spare: spare, items: &items)
+      let left = fillTensors(&resident, spare: spare - more, items: &items)
       let strides = residentStrides(spare: left)
       let bytes = zip(strides, manifest.bundles).reduce(0) {
         $0 + Self.pageRounded($1.0 * $1.1.stride)
@@ -54,6 +57,19 @@ extension MemoryPlanner {
       modelByteCount: modelByteCount,
       minimumByteCount: sum(floorItems(floorContext)),
       residentByteCount: sum(residentItems), notes: notes)
+  }
+
+  /// Gives the ring a sixteenth of what is left, up to sixteen buffers: reads are then in flight
+  /// through the arithmetic on a layer's resident part and on the head. `decilm-6b` in q4_0 at 50 %
+  /// decoded 0.95 tok/s with four buffers, 1.25 with eight, 1.41 with sixteen. Returns the bytes.
+  private func addBuffers(
+    _ ring: inout StreamRingShape, spare: Int, items: inout [MemoryPlan.Item]
+  ) -> Int {
+    let added = min(
+      StreamRing.largestBufferCount - ring.bufferCount, spare / 16 / ring.bufferByteCount)
+    ring.bufferCount += added
+    add(added * ring.bufferByteCount, to: "stream ring", "and \(added) more", &items)
+    return added * ring.bufferByteCount
   }
 
   /// Makes every tensor resident that is used whole.
