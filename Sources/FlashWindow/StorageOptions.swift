@@ -5,8 +5,10 @@ package import FlashWeights
 package struct StorageOptions: Sendable {
   /// Bytes of the whole process; nil plans for everything resident.
   package var memoryLimit: Int?
-  /// What goes first from the window cache.
-  package var policy = ReplacementPolicy.lfru
+  /// What goes first from the window cache. `lfru` hits more of sets that are asked for whole, but
+  /// a layer is asked for in slices: decilm-6b ReLU at 65 % of memory hit 89.7 % with `lru`, 85.4 %
+  /// with `lfru`, which gives up what a later slice of the token wants.
+  package var policy = ReplacementPolicy.lru
   /// What windows of one, two, … tokens leave to read, where that was measured: for
   /// `ReplacementPolicy.window` without a length.
   package var windowCurve: WindowCurve?

@@ -28,17 +28,17 @@ struct RecordedSetsTests {
     }
   }
 
-  /// The figures that made `lfru` the default, on the sample: it has few neurons that fire for many
-  /// tokens and little reuse from one to the next, so frequency tells more than recency.
+  /// The sample has few neurons that fire for many tokens and little reuse from one to the next, so
+  /// frequency tells more than recency.
   @Test(.enabled(if: isOptimizedBuild, "needs an optimized build"))
-  func theDefaultPolicyIsTheBestOfTheSample() throws {
+  func frequencyTellsMoreThanRecencyOfTheSample() throws {
     let converted = try ConvertedStore.sample(.f32)
     let tokens = try NovelsReference.load().cases.flatMap { $0.ids + $0.greedyIDs }
     let (trace, _) = try Self.record(converted.store, tokens)
     let replay = ReplacementReplay(trace)
     for fraction in [0.1, 0.25, 0.5] {
       let slots = trace.strideCounts.map { Int(Double($0) * fraction) }
-      let chosen = replay.outcome(of: StorageOptions().policy, slotsPerLayer: slots)
+      let chosen = replay.outcome(of: .lfru, slotsPerLayer: slots)
       for policy in [.window(tokens: nil), .lru] as [ReplacementPolicy] {
         #expect(chosen.hits > replay.outcome(of: policy, slotsPerLayer: slots).hits)
       }
