@@ -150,6 +150,8 @@ INLINE void dotRows(Format format, const CFlashKernels_Dot *job, size_t firstRow
 }
 
 INLINE void dot(Format format, const CFlashKernels_Dot *job) {
+  if (job->tokenCount == 0)
+    return;
   if (job->tokenCount == 1) {
     // Four scattered rows on their way: a tenth faster than one. In a row, one is as fast.
     if (isQuantized(format) && job->scattered)

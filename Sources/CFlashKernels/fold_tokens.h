@@ -97,7 +97,7 @@ typedef struct {
 // Loops without a branch, which the compiler turns into vectors.
 INLINE void outputsOfTile(const float *outputs, const GroupTile *tile, TileOutputs *to) {
   memset(to->scaled, 0, sizeof to->scaled);
-  if (tile->id[tile->count - 1] - tile->id[0] == neuronGroup - 1)
+  if (tile->count == neuronGroup) // all of the group, side by side
     memcpy(to->scaled, outputs + tile->id[0], sizeof to->scaled);
   else
     for (size_t r = 0; r < tile->count; r++)

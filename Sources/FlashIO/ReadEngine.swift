@@ -43,9 +43,9 @@ package protocol ReadEngine: AnyObject {
   /// Whether `wait(for:)` would return at once; never blocks, and lets queued reads go in.
   func isComplete(_ batch: ReadBatch) -> Bool
 
-  /// Books what came back and lets queued reads go in; never blocks. Where nobody waits, `statistics`
-  /// know of a completion only from here, so it is called now and then beside arithmetic. Engines
-  /// that learn of completions by themselves need nothing.
+  /// Books what came back and lets queued reads go in; never blocks. Where nobody waits,
+  /// `statistics` know of a completion only from here, so it is called now and then beside
+  /// arithmetic. Engines that learn of completions by themselves need nothing.
   func look()
 
   /// Waits for everything in flight and drops everything queued. Every batch is forgotten: it must

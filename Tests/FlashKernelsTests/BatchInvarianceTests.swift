@@ -86,6 +86,33 @@ struct BatchInvarianceTests {
     }
   }
 
+  /// Dense against exact: neurons that no token uses are listed, or are not.
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func silentNeuronsOfAWholeGroupMayBeListed(format: RowFormat, isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 9)
+    let width = 1024
+    let rows = Self.rows(format, width: width, 64, &generator)
+    for tokens in [1, 4, 5, 9] {
+      let coefficients = (0..<tokens).map { _ in
+        generator.floats(64).enumerated().map {
+          $0.offset % 31 == 0 || $0.offset % 5 == 2 ? $0.element : 0
+        }
+      }
+      let used = (0..<64).filter { $0 % 31 == 0 || $0 % 5 == 2 }
+      let start = generator.floats(tokens * width)
+      var dense = start
+      kernels.accumulate(
+        rows, order: Array(0..<64), columns: 0..<width, coefficients: coefficients, to: &dense)
+      var exact = start
+      kernels.accumulate(
+        rows, order: used, columns: 0..<width,
+        coefficients: coefficients.map { row in used.map { row[$0] } },
+        neurons: used.map { Int32($0) }, to: &exact)
+      #expect(bits(dense) == bits(exact), "\(tokens) tokens")
+    }
+  }
+
   @Test(arguments: RowFormat.allCases, InstructionSet.supported)
   func aZeroCoefficientChangesNothingEvenBesideNaN(format: RowFormat, isa: InstructionSet) {
     let kernels = Kernels(isa)
