@@ -118,7 +118,11 @@ struct MemoryPlannerTests {
   @Test(arguments: [.window(tokens: 4), .lru, .lfu, .lfru] as [ReplacementPolicy])
   func theTablesOfAPolicyAreCounted(policy: ReplacementPolicy) throws {
     let model = Self.models[0]
-    let free = try model.planner(.required, limit: nil).plan()
+    let roomy = model.planner(.required, limit: nil)
+    let free = try MemoryPlanner(
+      manifest: roomy.manifest, demand: roomy.demand, options: roomy.options.with(policy),
+      unit: roomy.unit
+    ).plan()
     for percent in [0, 40] {
       var planner = model.planner(
         .required,
