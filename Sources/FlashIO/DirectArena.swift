@@ -50,9 +50,16 @@ internal import Glibc
       // Advice: a kernel without huge pages says EINVAL, and small ones do.
       _ = unsafe madvise(base, rounded, MADV_HUGEPAGE)
     }
-    if prefault, let code = unsafe Self.makeResident(base, byteCount: rounded) {
-      unsafe munmap(base, rounded)
-      throw ArenaFailure(operation: .prefault, byteCount: rounded, code: code)
+    if prefault, let code = makeResident(0..<rounded) {
+      if code == EINVAL {
+        // Kernels before 5.14 do not know the advice: write to every page instead.
+        for offset in stride(from: 0, to: rounded, by: 4096) {
+          unsafe base.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
+        }
+      } else {
+        unsafe munmap(base, rounded)
+        throw ArenaFailure(operation: .prefault, byteCount: rounded, code: code)
+      }
     }
     if lock, unsafe mlock(base, rounded) != 0 {
       let code = errno
@@ -79,17 +86,52 @@ internal import Glibc
     }
   }
 
-  /// Returns an error number, or nil.
-  private static func makeResident(_ base: UnsafeMutableRawPointer, byteCount: Int) -> Int32? {
-    if unsafe madvise(base, byteCount, populateForWriting) == 0 { return nil }
-    // Kernels before 5.14 do not know the advice: write to every page instead.
-    guard errno == EINVAL else { return errno }
-    for offset in stride(from: 0, to: byteCount, by: 4096) {
-      unsafe base.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
+  /// Makes every page resident, as `prefault` of `init` does, in parts that `run` may give to
+  /// several threads: clearing pages is one core's work, and on a virtual machine whose host has
+  /// taken free memory back it has cost seconds a GiB. Bytes may be read into meanwhile. Kernels
+  /// before 5.14 cannot do this: there a page becomes resident when something is read into it.
+  ///
+  /// - Parameter run: given a count and a body, calls the body with each index below the count.
+  /// - Throws: `ArenaFailure` when memory cannot be made resident.
+  package func prefault(
+    partCount: Int, run: (Int, (Int) -> Void) -> Void
+  ) throws(ArenaFailure) {
+    let pages = (byteCount + Self.alignment - 1) / Self.alignment
+    let codes = ValueOfParts(count: partCount)
+    run(partCount) { part in
+      let first = pages * part / partCount * Self.alignment
+      let end = min(byteCount, pages * (part + 1) / partCount * Self.alignment)
+      if first < end { codes[part] = makeResident(first..<end) ?? 0 }
     }
-    return nil
+    if let code = codes.firstOtherThanZero, code != EINVAL {
+      throw ArenaFailure(operation: .prefault, byteCount: byteCount, code: code)
+    }
+  }
+
+  /// Returns an error number, or nil.
+  private func makeResident(_ bytes: Range<Int>) -> Int32? {
+    unsafe madvise(base + bytes.lowerBound, bytes.count, Self.populateForWriting) == 0 ? nil : errno
   }
 
   /// MADV_POPULATE_WRITE; glibc 2.34 and older do not name it.
   private static let populateForWriting: Int32 = 23
+}
+
+/// An error number for each part, each written by one thread.
+@safe private final class ValueOfParts: @unchecked Sendable {
+  private let values: UnsafeMutableBufferPointer<Int32>
+
+  init(count: Int) {
+    unsafe values = .allocate(capacity: count)
+    unsafe values.initialize(repeating: 0)
+  }
+
+  deinit { unsafe values.deallocate() }
+
+  subscript(part: Int) -> Int32 {
+    get { unsafe values[part] }
+    set { unsafe values[part] = newValue }
+  }
+
+  var firstOtherThanZero: Int32? { unsafe values.first { $0 != 0 } }
 }

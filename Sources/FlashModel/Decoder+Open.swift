@@ -21,9 +21,9 @@ extension Decoder {
     try self.init(
       manifest: store.manifest, calibration: store.calibration,
       firingCounts: try store.firingCounts(), files: files, options: options, progress: progress
-    ) { arena, capacity throws(ReadEngineFailure) in
+    ) { arenas, capacity throws(ReadEngineFailure) in
       try ReadEngineSelection.make(
-        files: files, arenas: [arena],
+        files: files, arenas: arenas,
         configuration: .init(
           choice: options.storage.engine, queueDepth: options.storage.queueDepth,
           capacity: capacity))
@@ -35,12 +35,13 @@ extension Decoder {
   /// - Parameters:
   ///   - firingCounts: what the window starts with; nil starts it empty.
   ///   - files: the dense and the bundle file, and for `predicted` the predictor file.
-  ///   - makeEngine: given the arena and the number of reads that may be outstanding.
+  ///   - makeEngine: given the arena, if it is worth registering, and the number of reads that may
+  ///     be outstanding.
   package convenience init(
     manifest: StoreManifest, calibration: Calibration? = nil, firingCounts: [[Int32]]? = nil,
     files: [FlashFile], options: DecoderOptions,
     progress: (Int, Int) -> Void = { _, _ in },
-    makeEngine: (DirectArena, Int) throws -> any ReadEngine
+    makeEngine: ([DirectArena], Int) throws -> any ReadEngine
   ) throws {
     let settings = try DecoderSettings(
       manifest: manifest, calibration: calibration, options: options)
@@ -53,17 +54,30 @@ extension Decoder {
       byteCount: settings.memoryByteCount(contextLength: plan.contextLength))
     let arena = try DirectArena(
       byteCount: WeightResidency.arenaByteCount(
-        manifest: manifest, plan: plan, unit: unit, rowsPerChunk: settings.chunk),
-      prefault: true)
-    let engine = try makeEngine(arena, DecoderSettings.outstandingReads)
+        manifest: manifest, plan: plan, unit: unit, rowsPerChunk: settings.chunk))
+    let pool = WorkerPool(threadCount: settings.threadCount)
+    // Registering makes all of it resident first; where bundles are read once, they are read while
+    // others make it resident, which takes as long.
+    let isReadOnce = plan.feedForward == .resident
+    if !isReadOnce { try arena.prefault(pool: pool) {} }
+    let engine = try makeEngine(isReadOnce ? [] : [arena], DecoderSettings.outstandingReads)
     let residency = WeightResidency(
       manifest: manifest, plan: plan, engine: engine, arena: arena,
       rowsPerChunk: settings.chunk, options: storage)
-    try residency.load(firingCounts: firingCounts, progress: progress)
+    var loading = Result<Void, ReadFailure>.success(())
+    func load() {
+      do throws(ReadFailure) {
+        try residency.load(firingCounts: firingCounts, progress: progress)
+      } catch {
+        loading = .failure(error)
+      }
+    }
+    if isReadOnce { try arena.prefault(pool: pool, beside: load) } else { load() }
+    try loading.get()
     let buffers = settings.buffers(contextLength: plan.contextLength, in: memory)
     let core = DecoderCore(
       configuration: manifest.configuration, kernels: settings.kernels,
-      pool: WorkerPool(threadCount: settings.threadCount), residency: residency,
+      pool: pool, residency: residency,
       scratch: buffers.scratch)
     self.init(
       parts: DecoderParts(
@@ -101,5 +115,15 @@ extension Decoder {
       files.append(try FlashFile(path: store.predictorPath, direct: storage.direct))
     }
     return files
+  }
+}
+
+extension DirectArena {
+  /// Makes the arena resident by the pool's threads, from its start, while the caller does `aside`.
+  fileprivate func prefault(pool: WorkerPool, beside aside: () -> Void) throws(ArenaFailure) {
+    let partByteCount = 32 << 20
+    try prefault(partCount: (byteCount + partByteCount - 1) / partByteCount) { count, body in
+      pool.run(count, beside: aside, body)
+    }
   }
 }

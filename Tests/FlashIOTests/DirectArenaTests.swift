@@ -19,9 +19,15 @@ struct DirectArenaTests {
       let arena = try DirectArena(byteCount: 64 << 20, prefault: true)
       let after = ProcessMemory()!.anonymous
       precondition(after - before >= arena.byteCount)
+      let parted = try DirectArena(byteCount: (64 << 20) + 4096)
+      for partCount in [3, 100] {
+        try parted.prefault(partCount: partCount) { count, body in (0..<count).forEach(body) }
+      }
+      precondition(ProcessMemory()!.anonymous - after >= parted.byteCount)
+      let beforeLazy = ProcessMemory()!.anonymous
       let lazy = try DirectArena(byteCount: 64 << 20, hugePages: false)
-      precondition(ProcessMemory()!.anonymous - after < 1 << 20)
-      unsafe precondition(lazy.bytes[0] == 0)
+      precondition(ProcessMemory()!.anonymous - beforeLazy < 1 << 20)
+      unsafe precondition(lazy.bytes[0] == 0 && parted.bytes[parted.byteCount - 1] == 0)
       exit(EXIT_SUCCESS)
     }
   }
