@@ -145,10 +145,17 @@ struct File: ~Copyable, Sendable {
     guard fsync(descriptor) == 0 else { throw File.failure("cannot be flushed", path) }
   }
 
-  /// Takes the exclusive lock without waiting; false when another process holds it.
-  func tryLock() throws(StoreError) -> Bool {
-    if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
-    guard errno == EWOULDBLOCK else { throw File.failure("cannot be locked", path) }
+  /// Takes the exclusive lock; false when another process holds it.
+  ///
+  /// - Parameter patiently: whether to try for a second, as where this process may have held the
+  ///   lock itself: a child that it starts has it too until the child runs its program.
+  func tryLock(patiently: Bool = false) throws(StoreError) -> Bool {
+    for attempt in 0... {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+      guard errno == EWOULDBLOCK else { throw File.failure("cannot be locked", path) }
+      guard patiently, attempt < 100 else { break }
+      usleep(10_000)
+    }
     return false
   }
 

@@ -223,7 +223,7 @@ final class StoreWorkplace: Sendable {
     let parentFolder = try File.folder(target.parent)
     if Folder.exists(target.path) {
       let old = try File.folder(target.path)
-      guard try old.tryLock() else {
+      guard try old.tryLock(patiently: true) else {
         throw StoreError(.targetBusy, "another process uses the old store", file: target.path)
       }
       try step("exchange")
