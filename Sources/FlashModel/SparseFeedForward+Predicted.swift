@@ -77,7 +77,8 @@ extension SparseFeedForward {
   ) throws(ReadFailure) {
     let bundles = weights.bundles
     let scratch = core.scratch
-    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base in
+    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base, partsLieApart in
+      precondition(!partsLieApart, "what is predicted lies in bundles")
       let first = strides.lowerBound * bundles.neuronsPerStride
       let end = min(bundles.neuronCount, strides.upperBound * bundles.neuronsPerStride)
       let start = active.firstPlace(atLeast: first, from: 0)

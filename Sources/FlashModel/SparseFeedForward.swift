@@ -53,10 +53,11 @@ struct SparseFeedForward {
     let bundles = weights.bundles
     let decidingPart = bundles.parts.count - 1
     let scratch = core.scratch
-    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base in
+    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base, partsLieApart in
       let first = strides.lowerBound * bundles.neuronsPerStride
       let count = min(bundles.neuronCount, strides.upperBound * bundles.neuronsPerStride) - first
-      let piece = unsafe NeuronPiece(bundles: bundles, base: base)
+      let piece = unsafe NeuronPiece(
+        bundles: bundles, base: base, partsLieApart: partsLieApart)
       unsafe piece.fillAddresses(
         ofPart: decidingPart, of: .all(count), into: scratch.rowAddresses)
       decide(weights, first: first, count: count, tokenCount: tokenCount)

@@ -127,6 +127,24 @@ package struct BundleLayout: Codable, Equatable, Sendable {
     let before = parts[..<part].reduce(0) { $0 + $1.format.byteCount(width: width) }
     return neuron * frontBytesPerNeuron + before
   }
+
+  /// The place of a part of a neuron in bytes from the layer's start where each part of all neurons
+  /// lies in a run of its own, without padding.
+  package func offsetApart(ofPart part: Int, neuron: Int) -> Int {
+    neuronCount * (0..<part).reduce(0) { $0 + rowByteCount(ofPart: $1) }
+      + neuron * rowByteCount(ofPart: part)
+  }
+
+  /// Bytes of one neuron's row of a part.
+  package func rowByteCount(ofPart part: Int) -> Int {
+    parts[part].format.byteCount(width: width)
+  }
+
+  /// The neurons of a stride; the last one may have fewer.
+  package func neurons(ofStride stride: Int) -> Range<Int> {
+    let first = stride * neuronsPerStride
+    return first..<min(neuronCount, first + neuronsPerStride)
+  }
 }
 
 /// A small file of the store that is not weights.

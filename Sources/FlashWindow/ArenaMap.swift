@@ -10,6 +10,9 @@ struct ArenaMap {
   private(set) var tensors: [Int?] = []
   /// One for each layer; nil where no stride is resident.
   private(set) var bundles: [Int?] = []
+  /// The layer whose place holds what is read for the others until their parts are put apart; it
+  /// lies in bundles itself. Nil where all layers do.
+  private(set) var bufferLayer: Int?
   /// One for each layer; nil where deciding rows are not resident apart from their bundles.
   private(set) var decidingRows: [Int?] = []
   private(set) var ring = 0
@@ -40,6 +43,7 @@ struct ArenaMap {
     case .resident:
       bundles = manifest.bundles.map { take($0.extent.byteCount) }
       decidingRows = manifest.bundles.map { _ in nil }
+      bufferLayer = plan.usesPredictors ? nil : Self.bufferLayer(manifest.bundles, unit: unit)
     case .windowed(let slotsPerLayer, let stagingCount):
       bundles = manifest.bundles.map { _ in nil }
       decidingRows = manifest.bundles.map {
@@ -59,6 +63,21 @@ struct ArenaMap {
     predictors = (plan.predictorExtents ?? []).map { take($0.byteCount) }
     if !lookedUp.isEmpty { rows = take(2 * rowsPerChunk * rowByteCount) }
   }
+
+  /// The largest layer, if it holds a buffer.
+  private static func bufferLayer(_ bundles: [BundleLayout], unit: Int) -> Int? {
+    guard
+      let layer = bundles.indices.max(by: {
+        bundles[$0].extent.byteCount < bundles[$1].extent.byteCount
+      })
+    else { return nil }
+    let room = bundles[layer].extent.byteCount
+    return LoadBuffers(room: room, bundles: bundles, unit: unit) == nil ? nil : layer
+  }
+
+  /// Whether a resident layer's parts lie one after another, each of all neurons, and not in
+  /// bundles.
+  func partsLieApart(layer: Int) -> Bool { bufferLayer.map { $0 != layer } ?? false }
 
   private mutating func take(_ count: Int) -> Int {
     let offset = byteCount

@@ -134,14 +134,16 @@ package import FlashWeights
     }
   }
 
-  /// Calls `body` with each piece of a layer's bundles in ascending order of strides.
+  /// Calls `body` with each piece of a layer's bundles in ascending order of strides: the strides,
+  /// the address of the first of them, and whether their parts lie apart.
   ///
   /// - Precondition: the feed-forward part is not windowed.
   package func withStrides(
-    ofLayer layer: Int, _ body: (Range<Int>, UnsafeRawPointer) -> Void
+    ofLayer layer: Int, _ body: (Range<Int>, UnsafeRawPointer, Bool) -> Void
   ) throws(ReadFailure) {
+    let partsLieApart = map.partsLieApart(layer: layer)
     for piece in schedule.bundles[layer] {
-      try unsafe lend(piece, to: body)
+      try unsafe lend(piece) { strides, base in unsafe body(strides, base, partsLieApart) }
     }
   }
 

@@ -22,6 +22,24 @@ struct ArenaMapTests {
     return plans
   }
 
+  @Test(arguments: [512, 4096])
+  func residentPartsLieApartExceptWhereTheBuffersAre(unit: Int) throws {
+    let model = MemoryPlannerTests.models[0]
+    var plan = try model.planner(.no, limit: nil, unit: unit).plan()
+    let map = ArenaMap(manifest: model.manifest, plan: plan, unit: unit, rowsPerChunk: 16)
+    let buffer = try #require(map.bufferLayer)
+    for (layer, bundle) in model.manifest.bundles.enumerated() {
+      #expect(map.partsLieApart(layer: layer) == (layer != buffer))
+      #expect(bundle.extent.byteCount <= model.manifest.bundles[buffer].extent.byteCount)
+      #expect(
+        bundle.offsetApart(ofPart: bundle.parts.count - 1, neuron: bundle.neuronCount)
+          <= bundle.extent.byteCount)
+    }
+    plan.predictorExtents = []
+    let predicted = ArenaMap(manifest: model.manifest, plan: plan, unit: unit, rowsPerChunk: 16)
+    #expect(predicted.bufferLayer == nil)
+  }
+
   @Test(arguments: MemoryPlannerTests.models.indices, [512, 4096])
   func placesAreAlignedAndDoNotOverlap(model: Int, unit: Int) throws {
     let manifest = MemoryPlannerTests.models[model].manifest
