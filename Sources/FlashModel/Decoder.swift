@@ -170,6 +170,13 @@ package import FlashWindow
       reads: core.residency.statistics, window: core.residency.windowStatistics)
   }
 
+  /// Calls `body` with the memory that weights lie in, to measure how fast it is read.
+  package func withResidentBytes<Result>(
+    _ body: (UnsafeRawBufferPointer) throws -> Result
+  ) rethrows -> Result {
+    try unsafe core.residency.withArena(body)
+  }
+
   /// How flash is read, for the footer.
   package var readEngine: ReadEngineDescription { core.residency.engineDescription }
 }

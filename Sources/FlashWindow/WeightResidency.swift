@@ -88,6 +88,13 @@ package import FlashWeights
       ArenaMap(manifest: manifest, plan: plan, unit: unit, rowsPerChunk: rowsPerChunk).byteCount)
   }
 
+  /// Calls `body` with all of the arena.
+  package func withArena<Result>(
+    _ body: (UnsafeRawBufferPointer) throws -> Result
+  ) rethrows -> Result {
+    try unsafe body(UnsafeRawBufferPointer(arena.bytes))
+  }
+
   /// Whether bundles, or their fronts beside deciding rows, lie in window slots.
   package var isWindowed: Bool { window != nil }
 

@@ -9,6 +9,8 @@ struct BenchSample: Sendable {
   var tokenNanoseconds: [Int]
   var decoder: DecoderStatistics
   var majorFaults: Int
+  /// Bytes a second at which DRAM was read just before and after; nil where it was not measured.
+  var memoryBandwidth: Double?
 
   /// Nil for a repetition that was interrupted.
   init?(_ result: GenerationResult, of test: BenchTest) {

@@ -47,6 +47,20 @@ struct Roofline: Sendable {
       readByteCount: configuration.plan.readByteCount, duration: .seconds(1))
   }
 
+  /// Bytes a second at which the threads read what an open model holds; nil where that is too
+  /// little beside the cache. About 0.15 s.
+  ///
+  /// Shared hosts read DRAM at half the rate from one second to the next, so that what a repetition
+  /// is compared with is measured beside it.
+  static func memoryBandwidth(of decoder: Decoder, pool: WorkerPool) -> Double? {
+    let cache = WorkerPool.lastLevelCacheByteCount ?? unknownCacheByteCount
+    return unsafe decoder.withResidentBytes { bytes in
+      guard bytes.count >= cacheMultiple * cache else { return nil }
+      let part = unsafe UnsafeRawBufferPointer(rebasing: bytes.prefix(wantedByteCount))
+      return unsafe MemoryProbe.bandwidth(of: part, pool: pool, duration: .milliseconds(100))
+    }
+  }
+
   private mutating func measureMemory(room: Int) throws {
     let cache = WorkerPool.lastLevelCacheByteCount ?? Self.unknownCacheByteCount
     let byteCount = min(Self.wantedByteCount, room)
@@ -115,8 +129,14 @@ struct RooflineShare: Sendable {
     memoryByteCount = decoder.memoryByteCount(
       of: result.test, neurons: result.mean(\.neurons), flashByteCount: bytes)
     var seconds: [(bound: Bound, seconds: Double)] = []
-    if let bandwidth = roofline.memoryBandwidth {
-      seconds.append((.memory, Double(memoryByteCount) / bandwidth))
+    let bandwidths = result.samples.compactMap(\.memoryBandwidth)
+    if !bandwidths.isEmpty {
+      self.roofline.memoryBandwidth = SampleMath.mean(bandwidths)
+    }
+    if let bandwidth = self.roofline.memoryBandwidth {
+      let inverse =
+        bandwidths.isEmpty ? 1 / bandwidth : SampleMath.mean(bandwidths.map { 1 / $0 })
+      seconds.append((.memory, Double(memoryByteCount) * inverse))
     }
     if let device = roofline.device {
       seconds.append((.flashBandwidth, Double(bytes) / device.bandwidth))

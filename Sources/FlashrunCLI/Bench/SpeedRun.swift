@@ -1,4 +1,5 @@
 internal import FlashIO
+internal import FlashKernels
 internal import FlashModel
 internal import FlashWeights
 internal import Flashrun
@@ -48,6 +49,7 @@ struct SpeedRun: Sendable {
     if !ProcessMemory.resetPeak() {
       console.detail("the kernel does not set the peak of memory back: it is the process's")
     }
+    let pool = roofline.map { WorkerPool(threadCount: $0.threadCount) }
     var model: OpenModel? = try open(configuration)
     if let model {
       EngineFacts(model).announce(on: console)
@@ -66,7 +68,12 @@ struct SpeedRun: Sendable {
           }
           guard let model else { break }
           let index = state == .rotating ? repetition + 1 : 0
-          if let sample = try sample(test, prompt: index, model, text) { samples.append(sample) }
+          let before = memoryBandwidth(model.decoder, pool)
+          guard var sample = try sample(test, prompt: index, model, text) else { continue }
+          if let before, let after = memoryBandwidth(model.decoder, pool) {
+            sample.memoryBandwidth = (before + after) / 2
+          }
+          samples.append(sample)
         }
         guard !samples.isEmpty, let model else { continue }
         try write(
@@ -76,6 +83,10 @@ struct SpeedRun: Sendable {
           configuration, model.decoder, roofline)
       }
     }
+  }
+
+  private func memoryBandwidth(_ decoder: Decoder, _ pool: WorkerPool?) -> Double? {
+    pool.flatMap { Roofline.memoryBandwidth(of: decoder, pool: $0) }
   }
 
   private func write(

@@ -18,7 +18,8 @@ struct BenchCommand: AsyncParsableCommand {
       pass end tokens. --prompts says what a repetition finds in memory: rotating (the default) \
       is another prompt each time, warm the same again, cold the model freshly opened.
 
-      --roofline first measures how fast DRAM is read here and what the device does, and says \
+      --roofline measures what the device does and, before and after each repetition, how fast \
+      DRAM is read, and says \
       which of them bounds each run, and how near the run came; arithmetic and latency are not in \
       that bound.
 
