@@ -110,6 +110,7 @@ INLINE vi vi_dotNibble(vi sum, vi w, vi x) {
   return (vi)addPairs(sum, _mm256_maddubs_epi16((__m256i)w, (__m256i)x));
 }
 // 255 * 127 * 2 would saturate 16 bits, 128 * 127 * 2 does not: the weight's sign goes to x.
+enum { dotsWholeBytes = 0 };
 INLINE vi vi_startBytes(vi offset) { return (void)offset, vi_set(0); }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) {
   __m256i value = _mm256_xor_si256((__m256i)w, _mm256_set1_epi8((char)0x80));

@@ -94,6 +94,8 @@ INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return dotBytes(dotBytes(sum, low, x0), high, x1);
 }
 INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return dotBytes(sum, w, x); }
+// A byte of 255 times 127, four times, fits: nibbles need not be taken apart first.
+enum { dotsWholeBytes = 1 };
 INLINE vi vi_startBytes(vi offset) { return offset; }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) { return dotBytes(sum, w, x); }
 // The permutation looks at the low four bits only: no mask, no conversion.

@@ -104,6 +104,7 @@ INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
 #endif
 // Signed times signed: the stored 128 more is taken off the weight, not out of the start.
 INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return dotBytes(sum, bytesOf(w), bytesOf(x)); }
+enum { dotsWholeBytes = 0 };
 INLINE vi vi_startBytes(vi offset) { return (void)offset, vi_set(0); }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) {
   return dotBytes(sum, veorq_s8(bytesOf(w), vdupq_n_s8((int8_t)0x80)), bytesOf(x));

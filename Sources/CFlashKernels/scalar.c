@@ -58,6 +58,7 @@ INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return byteDot(byteDot(sum, low, x0, 0), high, x1, 0);
 }
 INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return byteDot(sum, w, x, 0); }
+enum { dotsWholeBytes = 0 };
 INLINE vi vi_startBytes(vi offset) { return (void)offset, 0; }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) { return byteDot(sum, w, x, 128); }
 INLINE vf vf_nibble(vi v, int m) { return (float)((int32_t)((uint32_t)v >> (4 * m) & 15) - 8); }
