@@ -89,10 +89,17 @@ let package = Package(
       ]),
     tests(
       "FlashProfilerTests",
-      ["FlashProfiler", "FlashWindow", "FlashWeights", "FlashIO", "FlashTestSupport"]),
+      [
+        "FlashProfiler", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels",
+        "FlashTestSupport",
+      ]),
     tests("FlashrunTests", ["Flashrun", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
     tests(
-      "FlashrunCLITests", ["FlashrunCLI", "FlashProfiler", "FlashKernels", "FlashTestSupport"]),
+      "FlashrunCLITests",
+      [
+        "FlashrunCLI", "FlashProfiler", "FlashWeights", "FlashIO", "FlashKernels",
+        "FlashTestSupport",
+      ]),
     tests("StructureTests", []),
   ]
 )

@@ -20,12 +20,12 @@ package enum KernelText {
   }
 
   /// The number alone in a file, or nil where there is no file or no number (`max`).
-  static func number(inFile path: String) -> Int? {
+  package static func number(inFile path: String) -> Int? {
     read(path).flatMap { Int($0.trimmed) }
   }
 
   /// The number behind `key` in lines such as `VmHWM:  2076 kB` (in bytes then) or `oom_kill 2`.
-  static func number(_ key: String, in text: String) -> Int? {
+  package static func number(_ key: String, in text: String) -> Int? {
     for line in text.split(separator: "\n") {
       let words = line.split { $0 == " " || $0 == "\t" || $0 == ":" }
       guard words.count >= 2, words[0] == key, let number = Int(words[1]) else { continue }

@@ -3,7 +3,7 @@ internal import ArgumentParser
 /// Commands that are planned but not built: they exit 69 and say so, whatever follows them.
 enum PlannedCommands {
   static let all: [any ParsableCommand.Type] = [
-    Chat.self, Serve.self, Doctor.self, ApplyTemplate.self,
+    Chat.self, Serve.self, ApplyTemplate.self,
   ]
 
   struct Chat: PlannedCommand {
@@ -23,11 +23,6 @@ enum PlannedCommands {
 
   struct Replay: PlannedCommand {
     static let configuration = planned("replay", "Repeat a trace's reads.")
-    @OptionGroup var words: AnyWords
-  }
-
-  struct Doctor: PlannedCommand {
-    static let configuration = planned("doctor", "Check what makes runs slow or impossible.")
     @OptionGroup var words: AnyWords
   }
 
