@@ -3,7 +3,7 @@ internal import ArgumentParser
 /// Commands that are planned but not built: they exit 69 and say so, whatever follows them.
 enum PlannedCommands {
   static let all: [any ParsableCommand.Type] = [
-    Chat.self, Serve.self, IO.self, ApplyTemplate.self,
+    Chat.self, Serve.self, ApplyTemplate.self,
   ]
 
   struct Chat: PlannedCommand {
@@ -13,11 +13,6 @@ enum PlannedCommands {
 
   struct Serve: PlannedCommand {
     static let configuration = planned("serve", "Serve an OpenAI-compatible API.")
-    @OptionGroup var words: AnyWords
-  }
-
-  struct IO: PlannedCommand {
-    static let configuration = planned("io", "Probe a device, trace and replay reads.")
     @OptionGroup var words: AnyWords
   }
 

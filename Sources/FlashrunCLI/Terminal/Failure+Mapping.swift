@@ -2,6 +2,7 @@ internal import FlashCalibration
 internal import FlashIO
 internal import FlashKernels
 internal import FlashModel
+internal import FlashProfiler
 internal import FlashText
 internal import FlashWeights
 internal import FlashWindow
@@ -35,6 +36,12 @@ extension Failure {
         self.init(error.code == ENOENT ? .noInput : .inputOutput, "\(error)")
       }
     case let error as ReadFailure: self.init(.inputOutput, "\(error)")
+    case let error as TraceError:
+      if case .unreadable = error.kind {
+        self.init(.inputOutput, "\(error)")
+      } else {
+        self.init(.badData, "\(error)", hints: ["`run --trace FILE` writes one"])
+      }
     case let error as ArenaFailure: self.init(.doesNotFit, "\(error)")
     default: return nil
     }
