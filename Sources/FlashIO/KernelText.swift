@@ -1,9 +1,9 @@
 internal import Glibc
 
 /// Reads the small text files that the kernel writes, and takes numbers out of them.
-enum KernelText {
+package enum KernelText {
   /// The text of a file, or nil where it cannot be read.
-  static func read(_ path: String) -> String? {
+  package static func read(_ path: String) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -37,7 +37,7 @@ enum KernelText {
 
 extension StringProtocol {
   /// Without white space and line ends at both sides.
-  var trimmed: String {
+  package var trimmed: String {
     let start = drop { $0.isWhitespace }
     let end = start.lastIndex { !$0.isWhitespace }.map(start.index(after:)) ?? start.startIndex
     return String(start[..<end])

@@ -18,6 +18,7 @@ internal import Glibc
       RunCommand.self, ConvertCommand.self, PlanCommand.self, InspectCommand.self,
       VerifyCommand.self, PerplexityCommand.self, LogitsCommand.self, TokenizeCommand.self,
       SynthCommand.self, CalibrateCommand.self, BenchCommand.self,
+      IOCommand.self,
     ] + PlannedCommands.all,
     defaultSubcommand: RunCommand.self)
 
