@@ -64,7 +64,7 @@ package struct HeatMap: ReportPart {
   }
 
   /// Where a value lies in a range, from 0 to 1.
-  static func heat(
+  package static func heat(
     _ value: Double, in range: ClosedRange<Double>, isLogarithmic: Bool
   ) -> Double {
     let scale: (Double) -> Double = { isLogarithmic ? log(max($0, 1e-12)) : $0 }

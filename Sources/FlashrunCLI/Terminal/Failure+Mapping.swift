@@ -15,6 +15,7 @@ extension Failure {
   package init?(describing error: any Error) {
     switch error {
     case let failure as Failure: self = failure
+    case let error as ProbeError: self.init(error)
     case let error as StoreError:
       self.init(ExitStatus(rawValue: error.category.rawValue) ?? .failure, "\(error)")
     case let error as MemoryPlanError: self.init(error)
@@ -60,6 +61,24 @@ extension Failure {
         + "and at least \(Units.bytes(error.requiredByteCount)) "
         + "(\(error.requiredByteCount) bytes) are needed",
       hints: sum + ["nearest fixes:"] + error.fixes.map { "- \($0)" })
+  }
+
+  private init(_ error: ProbeError) {
+    switch error {
+    case .missing: self.init(.noInput, "\(error)")
+    case .noFile:
+      self.init(.usage, "\(error)", hints: ["name a folder on the device, a file or a store"])
+    case .tooSmall:
+      self.init(.usage, "\(error)", hints: ["name a folder: a file is made there and removed"])
+    case .noPlace:
+      self.init(
+        .inputOutput, "\(error)", hints: ["name a large file there: it is only read, never written"]
+      )
+    case .full:
+      self.init(
+        .inputOutput, "\(error)",
+        hints: ["--size makes a smaller one, or name a large file that is there"])
+    }
   }
 
   /// An instruction set that was asked for and is not there.
