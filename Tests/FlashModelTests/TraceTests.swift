@@ -1,4 +1,5 @@
 import FlashIO
+import FlashKernels
 import FlashModel
 import FlashTestSupport
 import FlashWeights

@@ -21,11 +21,6 @@ enum PlannedCommands {
     @OptionGroup var words: AnyWords
   }
 
-  struct Replay: PlannedCommand {
-    static let configuration = planned("replay", "Repeat a trace's reads.")
-    @OptionGroup var words: AnyWords
-  }
-
   struct ApplyTemplate: PlannedCommand {
     static let configuration = planned("apply-template", "Render chat templates.")
     @OptionGroup var words: AnyWords

@@ -37,6 +37,12 @@ extension Failure {
         self.init(error.code == ENOENT ? .noInput : .inputOutput, "\(error)")
       }
     case let error as ReadFailure: self.init(.inputOutput, "\(error)")
+    case let error as TraceError:
+      if case .unreadable = error.kind {
+        self.init(.inputOutput, "\(error)")
+      } else {
+        self.init(.badData, "\(error)", hints: ["`run --trace FILE` writes one"])
+      }
     case let error as ArenaFailure: self.init(.doesNotFit, "\(error)")
     default: return nil
     }
