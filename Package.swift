@@ -16,6 +16,7 @@ let strict: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 
 /// One Swift target of ours; an arrow goes only down (README, "The modules").
 func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -35,6 +36,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
   ],
   targets: [
     .systemLibrary(name: "CUring", providers: [.apt(["liburing-dev"])]),
@@ -48,6 +50,8 @@ let package = Package(
     module("FlashWindow", ["FlashWeights", "FlashIO"]),
     module("FlashModel", ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels"]),
     module(
+      "FlashProfiler", ["FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", histogram]),
+    module(
       "FlashCalibration",
       ["FlashModel", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels", crypto]),
     module(
@@ -56,8 +60,8 @@ let package = Package(
     .executableTarget(
       name: "FlashrunCLI",
       dependencies: [
-        "Flashrun", "FlashCalibration", "FlashText", "FlashModel", "FlashWindow", "FlashWeights",
-        "FlashIO", "FlashKernels", argumentParser,
+        "Flashrun", "FlashCalibration", "FlashProfiler", "FlashText", "FlashModel", "FlashWindow",
+        "FlashWeights", "FlashIO", "FlashKernels", argumentParser,
       ],
       resources: [.copy("Resources/novels-13m")],
       swiftSettings: strict),
@@ -83,8 +87,19 @@ let package = Package(
         "FlashCalibration", "FlashModel", "FlashWindow", "FlashWeights", "FlashIO",
         "FlashKernels", "FlashTestSupport",
       ]),
+    tests(
+      "FlashProfilerTests",
+      [
+        "FlashProfiler", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels",
+        "FlashTestSupport",
+      ]),
     tests("FlashrunTests", ["Flashrun", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
-    tests("FlashrunCLITests", ["FlashrunCLI", "FlashKernels", "FlashTestSupport"]),
+    tests(
+      "FlashrunCLITests",
+      [
+        "FlashrunCLI", "FlashProfiler", "FlashWeights", "FlashIO", "FlashKernels",
+        "FlashTestSupport",
+      ]),
     tests("StructureTests", []),
   ]
 )

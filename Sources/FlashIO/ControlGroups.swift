@@ -1,22 +1,38 @@
-/// Finds this process's control groups (cgroups(7)) and reads their memory files.
-struct ControlGroups {
+/// Finds this process's control groups (cgroups(7)) and reads their files.
+package struct ControlGroups {
   let root: String
+
+  /// - Parameter root: a folder to take for `/`.
+  package init(root: String = "") { self.root = root }
+
+  /// A group that this process is in.
+  package struct Folder: Equatable {
+    package var path: String
+    /// Whether it is of version 2.
+    package var isUnified: Bool
+  }
 
   /// Innermost first, of both versions.
   func memoryGroups() -> [MemoryLimits.Group] {
+    folders(ofController: "memory").compactMap {
+      $0.isUnified ? unifiedGroup($0.path) : legacyGroup($0.path)
+    }
+  }
+
+  /// The groups of a controller, `memory` or `cpu`, that this process is in, innermost first. Of
+  /// version 2 they are the groups of all controllers.
+  package func folders(ofController controller: String) -> [Folder] {
     let mounts = KernelText.read("\(root)/proc/self/mountinfo") ?? ""
     let memberships = KernelText.read("\(root)/proc/self/cgroup") ?? ""
-    return memberships.split(separator: "\n").flatMap { line -> [MemoryLimits.Group] in
+    return memberships.split(separator: "\n").flatMap { line -> [Folder] in
       // hierarchy:controllers:path; version 2 has no controllers.
       let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
       guard fields.count == 3 else { return [] }
       let isUnified = fields[0] == "0" && fields[1].isEmpty
-      guard isUnified || fields[1].split(separator: ",").contains("memory"),
-        let mount = Mount.find(isUnified: isUnified, in: mounts)
+      guard isUnified || fields[1].split(separator: ",").contains(controller[...]),
+        let mount = Mount.find(isUnified ? nil : controller, in: mounts)
       else { return [] }
-      return mount.folders(of: String(fields[2])).compactMap { folder in
-        isUnified ? unifiedGroup(folder) : legacyGroup(folder)
-      }
+      return mount.folders(of: String(fields[2])).map { Folder(path: $0, isUnified: isUnified) }
     }
   }
 
@@ -56,7 +72,8 @@ struct ControlGroups {
     var group: String
     var folder: String
 
-    static func find(isUnified: Bool, in mounts: String) -> Mount? {
+    /// - Parameter controller: of version 1; nil finds version 2.
+    static func find(_ controller: String?, in mounts: String) -> Mount? {
       for line in mounts.split(separator: "\n") {
         // id parent device group folder options... - type source superOptions
         let words = line.split(separator: " ")
@@ -64,9 +81,12 @@ struct ControlGroups {
           continue
         }
         let isMatch =
-          isUnified
-          ? words[dash + 1] == "cgroup2"
-          : words[dash + 1] == "cgroup" && words[dash + 3].split(separator: ",").contains("memory")
+          if let controller {
+            words[dash + 1] == "cgroup"
+              && words[dash + 3].split(separator: ",").contains(controller[...])
+          } else {
+            words[dash + 1] == "cgroup2"
+          }
         if isMatch { return Mount(group: String(words[3]), folder: String(words[4])) }
       }
       return nil

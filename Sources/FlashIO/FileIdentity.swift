@@ -1,6 +1,7 @@
 /// Which file it is and when it was last written: enough to notice that it was replaced, truncated
 /// or changed while it was open.
 package struct FileIdentity: Sendable, Hashable {
+  /// The major number in the upper half, the minor in the lower.
   package let device: UInt64
   package let inode: UInt64
   package let byteCount: Int
@@ -11,6 +12,11 @@ package struct FileIdentity: Sendable, Hashable {
   /// - Throws: `FileFailure` when there is no such file or it may not be looked at.
   package init(path: String) throws(FileFailure) {
     self.init(try StatusOfFile.read(path: path))
+  }
+
+  /// Major and minor number of the device that holds the file.
+  package var deviceNumber: (major: UInt32, minor: UInt32) {
+    (UInt32(device >> 32), UInt32(truncatingIfNeeded: device))
   }
 
   init(_ status: StatusOfFile) {

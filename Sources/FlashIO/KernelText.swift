@@ -1,9 +1,9 @@
 internal import Glibc
 
 /// Reads the small text files that the kernel writes, and takes numbers out of them.
-enum KernelText {
+package enum KernelText {
   /// The text of a file, or nil where it cannot be read.
-  static func read(_ path: String) -> String? {
+  package static func read(_ path: String) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -20,12 +20,12 @@ enum KernelText {
   }
 
   /// The number alone in a file, or nil where there is no file or no number (`max`).
-  static func number(inFile path: String) -> Int? {
+  package static func number(inFile path: String) -> Int? {
     read(path).flatMap { Int($0.trimmed) }
   }
 
   /// The number behind `key` in lines such as `VmHWM:  2076 kB` (in bytes then) or `oom_kill 2`.
-  static func number(_ key: String, in text: String) -> Int? {
+  package static func number(_ key: String, in text: String) -> Int? {
     for line in text.split(separator: "\n") {
       let words = line.split { $0 == " " || $0 == "\t" || $0 == ":" }
       guard words.count >= 2, words[0] == key, let number = Int(words[1]) else { continue }
@@ -37,7 +37,7 @@ enum KernelText {
 
 extension StringProtocol {
   /// Without white space and line ends at both sides.
-  var trimmed: String {
+  package var trimmed: String {
     let start = drop { $0.isWhitespace }
     let end = start.lastIndex { !$0.isWhitespace }.map(start.index(after:)) ?? start.startIndex
     return String(start[..<end])

@@ -11,6 +11,10 @@ internal import Glibc
   package let description: ReadEngineDescription
   package let files: [FlashFile]
   package var statistics: ReadStatistics { pool.locked { $0.statistics } }
+  package var recorder: TraceRecorder? {
+    get { pool.locked { $0.recorder } }
+    set { pool.locked { $0.recorder = newValue } }
+  }
 
   private let pool: ReaderPool
   private var owner = ThreadOwner()
@@ -40,7 +44,10 @@ internal import Glibc
   package func submit(_ requests: UnsafeBufferPointer<ReadRequest>) throws(ReadFailure) -> ReadBatch
   {
     owner.check()
-    let batch = pool.locked { unsafe $0.open(requests) }
+    let batch = pool.locked { table in
+      defer { table.noteInFlight() }
+      return unsafe table.open(requests)
+    }
     pool.announceWork(count: requests.count)
     return batch
   }
@@ -71,6 +78,8 @@ internal import Glibc
     owner.check()
     return pool.locked { $0.isComplete(batch) }
   }
+
+  package func collectReads() { pool.locked { $0.recorder?.collect() } }
 
   package func drain() { pool.drain() }
 }

@@ -48,6 +48,13 @@ package protocol ReadEngine: AnyObject {
   /// arithmetic. Engines that learn of completions by themselves need nothing.
   func look()
 
+  /// Is told of every read that is submitted from here on and of every wait; nil costs nothing.
+  /// Set where no read is outstanding; then only the engine's thread may use it.
+  var recorder: TraceRecorder? { get set }
+
+  /// Tells the recorder of the reads that came back and are not yet waited for.
+  func collectReads()
+
   /// Waits for everything in flight and drops everything queued. Every batch is forgotten: it must
   /// not be waited for afterwards. For use after a failure, before buffers are reused, and at the
   /// end; any thread may call it while no other uses the engine.

@@ -31,6 +31,9 @@ extension ReadTable {
     }
     let index = popQueued(batch: slot)
     unsafe entries[index].isInFlight = true
+    if unsafe entries[index].trace?.start == 0 {
+      unsafe entries[index].trace?.start = MonotonicClock.nanoseconds
+    }
     inFlightCount += 1
     batches[slot].inFlightCount += 1
     statistics.maximumInFlight = max(statistics.maximumInFlight, inFlightCount)
@@ -96,8 +99,19 @@ extension ReadTable {
   private mutating func finish(_ index: Int, byteCount: Int) {
     statistics.readCount += 1
     statistics.byteCount += byteCount
+    trace(index, byteCount: byteCount, isFailed: false)
     unsafe files[entries[index].fileIndex].forgetPages(of: entries[index].extent)
     release(index)
+  }
+
+  private func trace(_ index: Int, byteCount: Int, isFailed: Bool) {
+    guard let recorder, let trace = unsafe entries[index].trace else { return }
+    let offset = unsafe entries[index].extent.offset
+    recorder.note(
+      TraceRead(
+        number: trace.number, fileIndex: unsafe entries[index].fileIndex,
+        extent: FileExtent(offset: offset, byteCount: byteCount), label: trace.label,
+        start: trace.start, end: MonotonicClock.nanoseconds, isFailed: isFailed))
   }
 
   private mutating func retry(_ index: Int, isProgress: Bool, code: Int32) {
@@ -122,6 +136,7 @@ extension ReadTable {
         order: entry.order, code: code, fileIndex: entry.fileIndex, extent: entry.extent,
         foundByteCount: entry.doneByteCount)
     }
+    unsafe trace(index, byteCount: entry.doneByteCount, isFailed: true)
     release(index)
     dropQueued(batch: slot)
   }

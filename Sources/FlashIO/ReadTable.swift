@@ -19,6 +19,8 @@ internal import Glibc
   package internal(set) var queuedCount = 0
   /// The batch whose queued reads go first.
   package var favoredBatch: ReadBatch?
+  /// Is told of reads and waits; nil costs a look at each.
+  package var recorder: TraceRecorder?
 
   /// One for each outstanding read; free ones are chained from `firstFree`, queued ones from their
   /// batch's `firstQueued`.
@@ -65,6 +67,8 @@ internal import Glibc
     _ batch: ReadBatch, with requests: UnsafeBufferPointer<ReadRequest>
   ) {
     precondition(requests.count <= freeCount, "more reads outstanding than the engine's capacity")
+    // Before others go in, so that no more reads come back in between than are outstanding.
+    recorder?.collect()
     guard self[batch].failure == nil else { return }
     for index in requests.indices {
       unsafe enqueue(
@@ -85,6 +89,7 @@ internal import Glibc
   /// - Throws: the batch's failure.
   package mutating func close(_ batch: ReadBatch) throws(ReadFailure) {
     precondition(isComplete(batch), "a batch is closed when it is complete")
+    recorder?.collect()
     batches[batch.slot].isOpen = false
     if favoredBatch == batch { favoredBatch = nil }
     guard let failure = batches[batch.slot].failure else { return }
@@ -116,9 +121,21 @@ internal import Glibc
 
   package mutating func noteRingCall() { statistics.ringCallCount += 1 }
 
+  /// Books a wait that ended just now.
   package mutating func noteWait(_ duration: Duration) {
     statistics.waitCount += 1
     statistics.waited += duration
+    guard let recorder else { return }
+    let end = MonotonicClock.nanoseconds
+    let parts = duration.components
+    let nanoseconds = Int(parts.seconds) * 1_000_000_000 + Int(parts.attoseconds / 1_000_000_000)
+    recorder.record(.stall, from: end - nanoseconds, to: end)
+  }
+
+  /// Tells the recorder how many reads are in flight; called on the thread that submits, after
+  /// reads went in or came back.
+  package func noteInFlight() {
+    recorder?.note(readsInFlight: inFlightCount, at: MonotonicClock.nanoseconds)
   }
 
   private subscript(batch: ReadBatch) -> Batch {
@@ -146,7 +163,7 @@ internal import Glibc
     freeCount -= 1
     unsafe entries[index] = unsafe Entry(
       fileIndex: request.fileIndex, extent: extent, destination: request.destination,
-      batch: slot, order: order, next: Self.none)
+      batch: slot, order: order, trace: recorder.map { ReadTrace($0) }, next: Self.none)
     if batches[slot].queuedCount == 0 {
       batches[slot].firstQueued = index
     } else {
@@ -171,8 +188,23 @@ internal import Glibc
     var batch = 0
     /// Position in the batch.
     var order = 0
+    /// There for reads that were submitted while there was a recorder.
+    var trace: ReadTrace?
     /// The next of the chain it is in.
     var next: Int
+  }
+
+  /// What a recorder is told of a read when it came back.
+  struct ReadTrace {
+    var number: Int
+    var label: ReadLabel
+    /// When it was put in flight first; 0 before that.
+    var start = 0
+
+    init(_ recorder: TraceRecorder) {
+      number = recorder.nextReadNumber()
+      label = recorder.label
+    }
   }
 
   struct Batch {

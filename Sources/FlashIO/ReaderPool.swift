@@ -65,6 +65,7 @@ internal import Glibc
     table.favoredBatch = batch
     while !table.isComplete(batch) { unsafe pthread_cond_wait(done, lock) }
     table.noteWait(ContinuousClock.now - start)
+    table.noteInFlight()
   }
 
   /// Drops what is queued, awaits what is in flight, forgets every batch.

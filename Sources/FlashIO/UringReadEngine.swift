@@ -10,6 +10,10 @@ internal import Glibc
   package let description: ReadEngineDescription
   package var files: [FlashFile] { table.files }
   package var statistics: ReadStatistics { table.statistics }
+  package var recorder: TraceRecorder? {
+    get { table.recorder }
+    set { table.recorder = newValue }
+  }
 
   private var table: ReadTable
   private let ring: UringRing
@@ -88,6 +92,7 @@ internal import Glibc
     fill()
     table.noteBusy(until: now, isPunctual: false)
     if ring.preparedCount > 0 { enter(waitingFor: 0) }
+    table.noteInFlight()
     if let brokenCode {
       try? table.close(batch)
       throw ringFailure(brokenCode)
@@ -109,6 +114,7 @@ internal import Glibc
         table.noteBusy(until: now, isPunctual: true)
       }
       table.noteWait(now - start)
+      table.noteInFlight()
     }
     try table.close(batch)
   }
@@ -128,6 +134,8 @@ internal import Glibc
     table.noteBusy(until: now, isPunctual: false)
     if ring.preparedCount > 0 { enter(waitingFor: 0) }
   }
+
+  package func collectReads() { table.recorder?.collect() }
 
   package func drain() {
     awaitReadsInFlight()

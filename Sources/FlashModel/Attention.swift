@@ -20,6 +20,7 @@ struct Attention {
   func forward(
     _ weights: LayerWeights, layer: Int, position: Int, tokenCount: Int
   ) throws(ReadFailure) {
+    core.arithmetic = .attention
     let scratch = core.scratch
     let shape = weights.configuration
     let queryWidth = shape.queryHeads * core.configuration.headDimension

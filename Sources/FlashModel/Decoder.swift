@@ -39,6 +39,8 @@ package import FlashWindow
     set { core.observer = newValue }
   }
   package var instructionSet: InstructionSet { core.kernels.instructionSet }
+  /// Bytes of deciding rows after which a token's reads begin in a windowed run.
+  package var sliceByteCount: Int { feedForward.sliceByteCount }
   package var threadCount: Int { core.pool.threadCount }
   /// Tokens of a prompt that go through a layer together.
   package var prefillChunk: Int { core.scratch.shape.chunk }
@@ -88,8 +90,8 @@ package import FlashWindow
     onLogits: (Int, UnsafeBufferPointer<Float>) throws -> Void
   ) throws {
     try check(tokens)
-    let start = DecoderCore.nanoseconds
-    defer { forwardNanoseconds += DecoderCore.nanoseconds - start }
+    let start = MonotonicClock.nanoseconds
+    defer { forwardNanoseconds += MonotonicClock.nanoseconds - start }
     let shape = core.scratch.shape
     let chunk = logits == .all ? min(shape.chunk, shape.logitsRows) : shape.chunk
     var done = 0
@@ -101,12 +103,15 @@ package import FlashWindow
       case .last: wanted = done + count == tokens.count ? count - 1..<count : 0..<0
       case .all: wanted = 0..<count
       }
+      core.recorder?.beginForward(
+        position: position, tokenCount: count, isPrompt: position < promptEnd)
       do {
         try forwardChunk(
           tokens[done..<done + count], promptEnd: promptEnd, logits: wanted,
           isCancelled: isCancelled)
       } catch {
         core.residency.reset()
+        endTraceOfForward(isWhole: false)
         throw error
       }
       for (row, index) in wanted.enumerated() {
@@ -115,6 +120,7 @@ package import FlashWindow
         try unsafe onLogits(done + index, values)
       }
       done += count
+      endTraceOfForward(isWhole: true)
       progress(done)
     }
   }
@@ -130,10 +136,12 @@ package import FlashWindow
     attention.rotary?.prepare(position: position, count: tokens.count, promptEnd: promptEnd)
     for (layer, weights) in weights.layers.enumerated() {
       if isCancelled() { throw DecoderError.cancelled }
+      let before = beginTrace(ofLayer: layer)
       try Self.reading("layer \(layer)") { () throws(ReadFailure) in
         try attention.forward(weights, layer: layer, position: position, tokenCount: tokens.count)
         try feedForward.forward(weights, layer: layer, tokenCount: tokens.count)
       }
+      endTrace(ofLayer: layer, since: before)
     }
     if !logits.isEmpty {
       try Self.reading("output head") { () throws(ReadFailure) in

@@ -2,7 +2,6 @@ import FlashIO
 import FlashKernels
 import FlashWeights
 import FlashWindow
-internal import Glibc
 
 /// What every step of a forward pass works with: kernels, threads, weights, buffers and a clock.
 @safe final class DecoderCore {
@@ -13,6 +12,10 @@ internal import Glibc
   let scratch: DecoderScratch
   /// Sees the feed-forward parts at work; nil but in calibration.
   var observer: (any FeedForwardObserver)?
+  /// Is told where the time goes; nil but where a run is traced.
+  var recorder: TraceRecorder?
+  /// What the arithmetic is for, for the recorder.
+  var arithmetic = TraceSpan.Kind.attention
   /// Nanoseconds spent in kernels since the decoder was made.
   private(set) var arithmeticNanoseconds = 0
   /// Nanoseconds spent in guessing what the next layer wants, since the decoder was made.
@@ -31,12 +34,6 @@ internal import Glibc
     self.scratch = scratch
   }
 
-  static var nanoseconds: Int {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return time.tv_sec * 1_000_000_000 + time.tv_nsec
-  }
-
   /// Runs `body(part)` for all parts on the pool and counts the time as arithmetic.
   func run(_ partCount: Int, _ body: (Int) -> Void) {
     run(partCount, beside: {}, body)
@@ -44,9 +41,11 @@ internal import Glibc
 
   /// The same, with `aside` on this thread while the others compute.
   func run(_ partCount: Int, beside aside: () -> Void, _ body: (Int) -> Void) {
-    let start = Self.nanoseconds
+    let start = MonotonicClock.nanoseconds
     pool.run(partCount, beside: aside, body)
-    arithmeticNanoseconds += Self.nanoseconds - start
+    let end = MonotonicClock.nanoseconds
+    arithmeticNanoseconds += end - start
+    recorder?.record(arithmetic, from: start, to: end)
     residency.look()
   }
 

@@ -1,3 +1,4 @@
+import FlashIO
 import FlashKernels
 import FlashWeights
 import FlashWindow
@@ -55,9 +56,12 @@ extension SparseFeedForward {
 
   /// Runs `body` and counts its time as looking ahead.
   func timed<Result>(_ body: () -> Result) -> Result {
-    let start = DecoderCore.nanoseconds
-    defer { core.lookAheadNanoseconds += DecoderCore.nanoseconds - start }
-    return body()
+    let start = MonotonicClock.nanoseconds
+    let result = body()
+    let end = MonotonicClock.nanoseconds
+    core.lookAheadNanoseconds += end - start
+    core.recorder?.record(.lookAhead, from: start, to: end)
+    return result
   }
 
   /// Ranks the strides of the first `neuronCount` neurons by their largest guess above zero.

@@ -15,14 +15,17 @@ extension SparseFeedForward {
     _ predictor: SparsityPredictor, _ weights: LayerWeights, layer: Int, tokenCount: Int
   ) throws(ReadFailure) {
     let bundles = weights.bundles
+    core.arithmetic = .predictor
     let sets = predictor.activeNeurons(
       layer: layer, neuronCount: bundles.neuronCount, tokenCount: tokenCount, core: core)
+    core.arithmetic = .gateUp
     if computesResidentGates {
       nameResident(weights, layer: layer, sets, tokenCount: tokenCount)
     }
     let active = unsafe sets.union(
       tokenCount: tokenCount, count: bundles.neuronCount, into: core.scratch.activeNeurons)
     meter?.record(active, first: 0, layer: layer)
+    trace(active, first: 0, bundles, layer: layer)
     core.neuronCount += active.count
     guard core.residency.isWindowed else {
       return try addInOrder(weights, layer: layer, active, sets, tokenCount: tokenCount)

@@ -1,3 +1,4 @@
+import FlashIO
 import FlashKernels
 import FlashWeights
 import FlashWindow
@@ -144,6 +145,8 @@ extension SparseFeedForward {
   func addDown(
     _ bundles: BundleLayout, _ active: ActiveSet, first: Int, _ range: Range<Int>, tokenCount: Int
   ) {
+    core.arithmetic = .down
+    defer { core.arithmetic = .gateUp }
     let scratch = core.scratch
     let format = bundles.parts[bundles.part(.down)].format
     let granularity = core.kernels.columnGranularity(format, width: bundles.width)

@@ -85,6 +85,7 @@ extension SparseFeedForward {
     var progress = asked.progress
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
     meter?.record(active, first: 0, layer: layer)
+    trace(active, first: 0, bundles, layer: layer)
     core.neuronCount += asked.activeCount
     while !progress.places.isEmpty {
       progress.places = wholeGroups(progress.places, active, bundles)

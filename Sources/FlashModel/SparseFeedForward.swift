@@ -29,6 +29,7 @@ struct SparseFeedForward {
     _ weights: LayerWeights, layer: Int, tokenCount: Int
   ) throws(ReadFailure) {
     guard weights.bundles.neuronCount > 0 else { return }
+    core.arithmetic = .gateUp
     let scratch = core.scratch
     unsafe core.normalize(
       scratch.residual, tokenCount: tokenCount, norm: weights.feedForwardNorm,
@@ -64,6 +65,7 @@ struct SparseFeedForward {
       observeDecision(first: first, count: count, tokenCount: tokenCount, layer: layer)
       let active = activeSet(count: count, tokenCount: tokenCount)
       meter?.record(active, first: first, layer: layer)
+      trace(active, first: first, bundles, layer: layer)
       guard active.count > 0 else { return }
       if core.configuration.isGated {
         let part = bundles.part(.up)

@@ -47,6 +47,7 @@ struct TokenEmbedding {
   ///
   /// - Precondition: at most `logitsRows` of them.
   func logits(rows: Range<Int>) throws(ReadFailure) {
+    core.arithmetic = .head
     let scratch = core.scratch
     precondition(rows.count <= scratch.shape.logitsRows, "logits rows fit the buffer")
     let width = core.configuration.width

@@ -61,7 +61,7 @@ extension StoreManifest {
   package var fileByteCount: Int { denseByteCount + bundlesByteCount }
 
   /// The length `bundles.bin` must have.
-  var bundlesByteCount: Int {
+  package var bundlesByteCount: Int {
     (bundles.map(\.extent.end).max() ?? 0).roundedUp(to: StorePlan.alignment)
   }
 

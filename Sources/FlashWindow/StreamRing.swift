@@ -12,6 +12,8 @@ import FlashIO
     var fileIndex: Int
     /// Widened to the file's unit.
     var extent: FileExtent
+    /// The layer that uses it; nil outside the layers.
+    var layer: Int?
   }
 
   /// Requests are cut at 1 MiB: with four buffers of 4 MiB that keeps 16 reads in flight, with
@@ -121,6 +123,7 @@ import FlashIO
   }
 
   private func submit(_ segment: Segment, buffer: Int) throws(ReadFailure) -> ReadBatch {
+    engine.recorder?.label = ReadLabel(layer: segment.layer ?? -1, purpose: .stream)
     let destination = unsafe base + buffer * shape.bufferByteCount
     var count = 0
     var done = 0

@@ -17,8 +17,8 @@ package import FlashWeights
   let ring: StreamRing?
   let window: WindowLoader?
   let fronts: FrontPlaces
-  /// Whether reads go on while there is arithmetic.
-  package let overlapsReads: Bool
+  /// What it was made with.
+  package let options: StorageOptions
   private let rowRequests: UnsafeMutablePointer<ReadRequest>
   private let rowsPerChunk: Int
   /// Whether anything is not resident.
@@ -45,7 +45,7 @@ package import FlashWeights
     self.schedule = schedule
     self.rowsPerChunk = rowsPerChunk
     readsWhileRunning = plan.feedForward != .resident
-    overlapsReads = options.overlapsReads
+    self.options = options
     fronts = FrontPlaces(
       bundles: manifest.bundles, parts: options.separateParts, isWhole: plan.usesPredictors,
       unit: units.max() ?? 1)
@@ -100,10 +100,22 @@ package import FlashWeights
 
   package var statistics: ReadStatistics { engine.statistics }
 
+  /// Whether reads go on while there is arithmetic.
+  package var overlapsReads: Bool { options.overlapsReads }
+
   /// Books reads that came back and lets queued ones go in; a few loads where nothing is in flight.
   package func look() { engine.look() }
 
   package var engineDescription: ReadEngineDescription { engine.description }
+
+  /// Is told of reads and waits; set where no read is outstanding.
+  package var recorder: TraceRecorder? {
+    get { engine.recorder }
+    set { engine.recorder = newValue }
+  }
+
+  /// Tells the recorder of the reads that came back.
+  package func collectReads() { engine.collectReads() }
 
   // MARK: Passing through in order
 
@@ -233,6 +245,7 @@ package import FlashWeights
       unsafe addresses[position] = UnsafeRawPointer(
         destination + (wanted.offset - widened.offset))
     }
+    engine.recorder?.label = ReadLabel(layer: -1, purpose: .row)
     let batch = try unsafe engine.submit(
       UnsafeBufferPointer(start: rowRequests, count: rows.count))
     try engine.wait(for: batch)

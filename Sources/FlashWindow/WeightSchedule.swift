@@ -73,7 +73,7 @@ struct WeightSchedule {
       } else if !manifest.isLookedUp(tensor) {
         tensors[index] = streamed(
           rows: 0..<tensor.rows, rowByteCount: tensor.rowByteCount, start: tensor.extent.offset,
-          file: FileIndex.dense)
+          file: FileIndex.dense, layer: layer)
       }
     }
   }
@@ -92,12 +92,13 @@ struct WeightSchedule {
     }
     bundles[layer] += streamed(
       rows: resident..<layout.strideCount, rowByteCount: layout.stride,
-      start: layout.extent.offset, file: FileIndex.bundles, granularity: layout.stridesPerGroup)
+      start: layout.extent.offset, file: FileIndex.bundles, layer: layer,
+      granularity: layout.stridesPerGroup)
   }
 
   /// Cuts rows at multiples of `granularity` into segments that fit a buffer with their widening.
   private mutating func streamed(
-    rows: Range<Int>, rowByteCount: Int, start: Int, file: Int, granularity: Int = 1
+    rows: Range<Int>, rowByteCount: Int, start: Int, file: Int, layer: Int?, granularity: Int = 1
   ) -> [WeightPiece] {
     let unit = units[file]
     let granules = max(1, (capacity - 2 * unit) / (rowByteCount * granularity))
@@ -112,7 +113,7 @@ struct WeightSchedule {
       pieces.append(
         WeightPiece(
           rows: first..<end, segment: segments.count, offset: wanted.offset - widened.offset))
-      segments.append(StreamRing.Segment(fileIndex: file, extent: widened))
+      segments.append(StreamRing.Segment(fileIndex: file, extent: widened, layer: layer))
       first = end
     }
     return pieces

@@ -42,6 +42,9 @@ package struct WindowCache {
 
   package func slotCount(of layer: LayerIndex) -> Int { layers[layer.value].strideInSlot.count }
 
+  /// Slots of all layers that hold a stride.
+  package var filledSlotCount: Int { layers.reduce(0) { $0 + $1.queue.usedCount } }
+
   /// Says what of a layer this token wants: what of it is there cannot be evicted for the rest.
   /// Counts no hits.
   ///

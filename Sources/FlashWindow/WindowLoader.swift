@@ -37,6 +37,7 @@ import FlashWeights
   let places: Places
   var cache: WindowCache
   let reader: MissReader
+  private let engine: any ReadEngine
   private let lookAhead: LookAheadArea?
   private let addresses: UnsafeMutablePointer<UnsafeRawPointer>
   private let isHit: UnsafeMutablePointer<Bool>
@@ -49,6 +50,7 @@ import FlashWeights
     engine: any ReadEngine, lookAhead: LookAheadArea?, options: StorageOptions
   ) {
     self.bundles = bundles
+    self.engine = engine
     self.lookAhead = lookAhead
     self.fronts = fronts.layers
     unsafe self.places = unsafe places
@@ -121,6 +123,7 @@ import FlashWeights
   func extend(
     layer: Int, strides: UnsafeBufferPointer<Int32>
   ) throws(ReadFailure) -> WindowLoad {
+    engine.recorder?.label = ReadLabel(layer: layer, purpose: .demand)
     unsafe cache.use(Span(_unsafeElements: strides), in: LayerIndex(layer))
     let fronts = fronts[layer]
     let slots = unsafe places.slots[layer]
@@ -184,6 +187,7 @@ import FlashWeights
   /// - Precondition: no load is under way, so that no demand waits behind a guess.
   func look(atLayer layer: Int, strides: UnsafeBufferPointer<Int32>) {
     guard let lookAhead, lookAhead.isFree else { return }
+    engine.recorder?.label = ReadLabel(layer: layer, purpose: .guess)
     lookAhead.begin(layer: layer)
     for index in strides.indices where !lookAhead.isFull {
       let stride = unsafe strides[index]
@@ -253,4 +257,12 @@ extension WeightResidency {
   }
 
   package var windowStatistics: WindowStatistics { window?.statistics ?? WindowStatistics() }
+
+  /// The window's policy, with a length where it has one; nil where there is no window.
+  package var windowPolicy: ReplacementPolicy? { window?.cache.policy }
+
+  /// Bytes of the window's slots that hold something.
+  package var filledWindowByteCount: Int {
+    (window?.cache.filledSlotCount ?? 0) * plan.slotByteCount
+  }
 }

@@ -17,7 +17,8 @@ internal import Glibc
     subcommands: [
       RunCommand.self, ConvertCommand.self, PlanCommand.self, InspectCommand.self,
       VerifyCommand.self, PerplexityCommand.self, LogitsCommand.self, TokenizeCommand.self,
-      SynthCommand.self, CalibrateCommand.self, BenchCommand.self,
+      SynthCommand.self, CalibrateCommand.self, BenchCommand.self, DoctorCommand.self,
+      IOCommand.self,
     ] + PlannedCommands.all,
     defaultSubcommand: RunCommand.self)
 

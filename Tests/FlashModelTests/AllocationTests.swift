@@ -30,6 +30,22 @@ struct AllocationTests {
     [ReadEngineSelection.Choice.uring, .pread])
   func aTokenAllocatesNothing(shape: Shape, engine: ReadEngineSelection.Choice) throws {
     guard engine == .pread || UringReadEngine.probe() == nil else { return }
+    try measure(shape, engine, isTraced: false)
+    try measure(shape, engine, isTraced: true)
+  }
+
+  /// Counts what it is given.
+  private final class Counter: TraceSink {
+    var count = 0
+
+    func write(_ events: UnsafeBufferPointer<TraceEvent>, text: UnsafeBufferPointer<UInt8>) {
+      count += events.count
+    }
+  }
+
+  private func measure(
+    _ shape: Shape, _ engine: ReadEngineSelection.Choice, isTraced: Bool
+  ) throws {
     let converted = try ConvertedStore.sample(.q8_0)
     if shape == .predicted {
       _ = try TestCalibration.install(
@@ -56,6 +72,12 @@ struct AllocationTests {
         }
       }
     }
+    let sink = Counter()
+    if isTraced {
+      decoder.recorder = TraceRecorder(
+        sink: sink, readCapacity: decoder.readEngine.capacity,
+        strideCapacity: store.manifest.bundles.map(\.strideCount).max() ?? 0)
+    }
     try decode(8)
     let before = decoder.statistics
     let tokenCount = 40
@@ -64,5 +86,6 @@ struct AllocationTests {
     #expect(count <= tokenCount, "\(count) allocations")
     let read = (decoder.statistics - before).reads.readCount
     #expect(shape == .resident ? read == 0 : read > 0)
+    #expect(isTraced ? sink.count > tokenCount : sink.count == 0)
   }
 }

@@ -11,6 +11,10 @@ internal import Glibc
   package let description: ReadEngineDescription
   package var files: [FlashFile] { table.files }
   package var statistics: ReadStatistics { table.statistics }
+  package var recorder: TraceRecorder? {
+    get { table.recorder }
+    set { table.recorder = newValue }
+  }
   /// What has gone wrong so far.
   package private(set) var faultCount = 0
 
@@ -86,6 +90,8 @@ internal import Glibc
     while let next = nextFlight, inFlight[next].finish <= now { landNext() }
     return table.isComplete(batch)
   }
+
+  package func collectReads() { table.recorder?.collect() }
 
   package func drain() {
     table.dropQueued()

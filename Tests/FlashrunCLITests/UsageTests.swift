@@ -49,7 +49,7 @@ import Testing
     (["chat"], 69, "the command 'chat' is planned but not built yet"),
     (["serve", "--port", "80"], 69, "the command 'serve' is planned"),
     (["calibrate", "m.flash"], 66, "no such model: m.flash"),
-    (["io", "probe", "/"], 69, "planned"), (["doctor"], 69, "planned"),
+    (["io", "replay", "/"], 69, "planned"), (["doctor"], 69, "planned"),
     (["apply-template", "--template", "x"], 69, "planned"),
     (["convert"], 64, "Missing expected argument '<source>'"),
     (["convert", "/nowhere", "/tmp/x.flash", "--type", "f32"], 66, "/nowhere"),

@@ -34,6 +34,18 @@ package struct ActiveSetTrace: Sendable, Equatable {
     tokenCount += 1
   }
 
+  /// The first tokens alone.
+  package func prefix(_ tokenCount: Int) -> Self {
+    guard tokenCount < self.tokenCount else { return self }
+    var prefix = Self(strideCounts: strideCounts)
+    prefix.tokenCount = tokenCount
+    for layer in strides.indices {
+      prefix.ends[layer] = Array(ends[layer].prefix(tokenCount))
+      prefix.strides[layer] = Array(strides[layer].prefix(prefix.ends[layer].last ?? 0))
+    }
+    return prefix
+  }
+
   /// The strides that a token used of a layer, ascending.
   package func strides(token: Int, layer: LayerIndex) -> ArraySlice<Int32> {
     let ends = ends[layer.value]

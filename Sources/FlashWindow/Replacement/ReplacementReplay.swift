@@ -1,7 +1,8 @@
 /// What each policy would have read in a recorded run, and what no policy can do better than.
 ///
 /// It replays active sets through the window cache itself, without bytes: in each layer a token's
-/// set is looked up as a whole, then the misses are given slots or read past the window.
+/// set, or each part of it that is asked for by itself, is looked up, then the misses are given
+/// slots or read past the window.
 package struct ReplacementReplay: Sendable {
   /// Strides found in DRAM and not, of all layers and tokens.
   package struct Outcome: Sendable, Equatable {
@@ -19,16 +20,28 @@ package struct ReplacementReplay: Sendable {
 
   package init(_ trace: ActiveSetTrace) { self.trace = trace }
 
-  /// - Parameter slotsPerLayer: slots of each layer.
+  /// - Parameters:
+  ///   - slotsPerLayer: slots of each layer.
+  ///   - first: the first token that counts; those before fill the slots.
+  ///   - cuts: for each layer the strides before which a token's set is cut, ascending; empty where
+  ///     sets are asked for whole.
   /// - Complexity: O(uses · log slots).
-  package func outcome(of policy: ReplacementPolicy, slotsPerLayer: [Int]) -> Outcome {
+  package func outcome(
+    of policy: ReplacementPolicy, slotsPerLayer: [Int], countedFrom first: Int = 0,
+    cuts: [[Int]] = []
+  ) -> Outcome {
     var cache = WindowCache(
       stridesPerLayer: trace.strideCounts, slotsPerLayer: slotsPerLayer, policy: policy)
     for token in 0..<trace.tokenCount {
+      if token == first { cache.statistics = WindowStatistics() }
       for layer in trace.strideCounts.indices.map(LayerIndex.init) {
-        let strides = trace.strides(token: token, layer: layer)
-        cache.use(strides.span, in: layer)
-        for stride in strides { _ = cache.request(StrideIndex(Int(stride)), in: layer) }
+        var rest = trace.strides(token: token, layer: layer)
+        for cut in (cuts.isEmpty ? [] : cuts[layer.value]) + [Int.max] {
+          let part = rest.prefix { $0 < cut }
+          rest = rest.dropFirst(part.count)
+          cache.use(part.span, in: layer)
+          for stride in part { _ = cache.request(StrideIndex(Int(stride)), in: layer) }
+        }
         cache.finishLoading()
       }
       cache.advanceToken()
@@ -44,19 +57,22 @@ package struct ReplacementReplay: Sendable {
   /// most intervals of which no more than the slots overlap are wanted, and giving up the one that
   /// ends last wherever there are too many finds them.
   ///
+  /// - Parameter first: the first token that counts.
   /// - Complexity: O(uses · log uses), and memory for as many.
-  package func optimum(slotsPerLayer: [Int]) -> Outcome {
+  package func optimum(slotsPerLayer: [Int], countedFrom first: Int = 0) -> Outcome {
     precondition(slotsPerLayer.count == trace.strideCounts.count, "one number of slots a layer")
     var outcome = Outcome()
     for (layer, slots) in slotsPerLayer.enumerated() {
-      let hits = hits(ofOptimum: LayerIndex(layer), slots: slots)
-      outcome.hits += hits
-      outcome.misses += trace.useCount(layer: LayerIndex(layer)) - hits
+      let counted = hits(ofOptimum: LayerIndex(layer), slots: slots, countedFrom: first)
+      outcome.hits += counted.hits
+      outcome.misses += counted.uses - counted.hits
     }
     return outcome
   }
 
-  private func hits(ofOptimum layer: LayerIndex, slots: Int) -> Int {
+  private func hits(
+    ofOptimum layer: LayerIndex, slots: Int, countedFrom first: Int
+  ) -> (hits: Int, uses: Int) {
     let never = trace.tokenCount
     let nextUses = nextUses(layer: layer, never: never)
     // For each stride the token of its next use, while it is kept.
@@ -66,11 +82,13 @@ package struct ReplacementReplay: Sendable {
     var last = 0
     var kept = 0
     var hits = 0
+    var uses = 0
     var place = 0
     for token in 0..<trace.tokenCount {
       for stride in trace.strides(token: token, layer: layer) {
+        if token >= first { uses += 1 }
         if keptUntil[Int(stride)] == token {
-          hits += 1
+          if token >= first { hits += 1 }
           kept -= 1
         }
         keptUntil[Int(stride)] = nil
@@ -88,7 +106,7 @@ package struct ReplacementReplay: Sendable {
         kept -= 1
       }
     }
-    return hits
+    return (hits, uses)
   }
 
   /// For each use of a layer, in order, the token of the stride's next one.

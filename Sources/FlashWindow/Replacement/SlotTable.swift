@@ -156,3 +156,8 @@ struct SlotTable {
     strideInSlot[slot] = Self.none
   }
 }
+
+extension WindowCache {
+  /// Bytes that a slot takes in its layer's table.
+  package static var tableByteCountPerSlot: Int { SlotTable.byteCountPerSlot }
+}

@@ -3,7 +3,7 @@ internal import ArgumentParser
 /// Commands that are planned but not built: they exit 69 and say so, whatever follows them.
 enum PlannedCommands {
   static let all: [any ParsableCommand.Type] = [
-    Chat.self, Serve.self, IO.self, Doctor.self, ApplyTemplate.self,
+    Chat.self, Serve.self, ApplyTemplate.self,
   ]
 
   struct Chat: PlannedCommand {
@@ -16,13 +16,8 @@ enum PlannedCommands {
     @OptionGroup var words: AnyWords
   }
 
-  struct IO: PlannedCommand {
-    static let configuration = planned("io", "Probe a device, trace and replay reads.")
-    @OptionGroup var words: AnyWords
-  }
-
-  struct Doctor: PlannedCommand {
-    static let configuration = planned("doctor", "Check what makes runs slow or impossible.")
+  struct Trace: PlannedCommand {
+    static let configuration = planned("trace", "Show what a trace says.")
     @OptionGroup var words: AnyWords
   }
 

@@ -37,20 +37,25 @@ struct RunCommand: AsyncParsableCommand {
     let found = try named.map { try locator.store(named: $0) }
     let text = try prompt.text(default: named == nil ? BundledSample.prompt : nil)
     let path = try found ?? locator.store(named: nil)
+    let trace = try settings.value(reports.trace, "trace").map { try RunTrace(path: $0) }
     let session = try await EngineSession.open(
-      store: path, flags: flags, settings: settings, console: console, needsText: true)
+      store: path, flags: flags, settings: settings, console: console, needsText: true
+    ) { trace?.plan(for: $0, &$1) }
     let vocabularySize = session.facts.vocabularySize
     if let token = options.sampling.logitBias.keys.max(), token >= vocabularySize {
       throw Failure(
         .usage, "--logit-bias \(token): the model's token ids end at \(vocabularySize - 1)")
     }
+    if let trace { await session.engine.withModel { trace.begin($0) } }
     let generation = session.engine.generate(.text(text), options: options)
     Interrupts.onFirst { generation.cancel() }
     let result = try await show(
       generation,
       prompt: try settings.isOn(prompt.noDisplayPrompt, "no-display-prompt") ? "" : text,
       console: console)
+    if let trace { await session.engine.withModel { trace.end(result, $0) } }
     finish(session, result, settings: settings, console: console)
+    trace?.report(on: console)
   }
 
   /// Streams the text; the prompt comes with the first of it, so that a progress bar never stands

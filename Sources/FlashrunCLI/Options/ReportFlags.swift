@@ -9,14 +9,16 @@ struct ReportFlags: ParsableArguments {
       valueName: "format"))
   var stats: String?
 
-  @Option(help: ArgumentHelp("Write a trace. (planned, not built yet)", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Write where the time and the reads go, for Perfetto, `io trace` and `io replay`.",
+      valueName: "file"))
   var trace: String?
 
   init() {}
 
-  /// - Throws: `Failure` for formats that do not exist or are not built.
+  /// - Throws: `Failure` for formats that do not exist.
   func check(_ settings: Settings) throws(Failure) {
-    if try settings.value(trace, "trace") != nil { throw .planned("--trace") }
     if let format = try settings.value(stats, "stats"), format != "json" {
       throw Failure(.usage, "--stats '\(format)' is not one of json")
     }

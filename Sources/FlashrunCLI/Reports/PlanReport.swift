@@ -1,5 +1,5 @@
 internal import FlashModel
-internal import FlashWindow
+package import FlashWindow
 internal import FoundationEssentials
 
 /// A memory plan as a table and as JSON.
@@ -21,9 +21,14 @@ package struct PlanReport: Encodable, Sendable {
   package var feedForward: String
   package var items: [Item]
   package var notes: [String]
+  /// Nil where it was not asked for or nothing could be measured.
+  package var prediction: PlanPrediction?
 
-  init(_ plan: MemoryPlan, mode: SparsityMode, store: String) {
+  init(
+    _ plan: MemoryPlan, mode: SparsityMode, store: String, prediction: PlanPrediction? = nil
+  ) {
     self.store = store
+    self.prediction = prediction
     limitBytes = plan.limit
     planBytes = plan.byteCount
     modelBytes = plan.modelByteCount
@@ -31,12 +36,7 @@ package struct PlanReport: Encodable, Sendable {
     residentBytes = plan.residentByteCount
     context = plan.contextLength
     self.mode = mode.rawValue
-    feedForward =
-      switch plan.feedForward {
-      case .resident: "resident"
-      case .windowed: "windowed"
-      case .streamed: "streamed"
-      }
+    feedForward = plan.feedForward.name
     items = plan.items.map { Item(name: $0.name, bytes: $0.byteCount, detail: $0.detail) }
     notes = plan.notes
   }
@@ -62,6 +62,18 @@ package struct PlanReport: Encodable, Sendable {
     ]
     let table = TextTable(
       rows: shown + [[]] + sums, alignment: [.leading, .trailing, .leading])
-    return ([store, table.text] + notes).joined(separator: "\n")
+    let parts = ([store, table.text] + notes).joined(separator: "\n")
+    return prediction.map { parts + "\n\n" + $0.text } ?? parts
+  }
+}
+
+extension MemoryPlan.FeedForwardResidency {
+  /// As reports spell it.
+  package var name: String {
+    switch self {
+    case .resident: "resident"
+    case .windowed: "windowed"
+    case .streamed: "streamed"
+    }
   }
 }

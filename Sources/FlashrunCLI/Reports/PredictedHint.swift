@@ -1,5 +1,6 @@
 internal import FlashIO
 internal import FlashModel
+internal import FlashProfiler
 internal import FlashWeights
 internal import FlashWindow
 
@@ -20,11 +21,15 @@ package struct PredictedHint: Equatable, Sendable {
     predicted.sparsity = .predicted
     predicted.contextLength = plan.contextLength
     guard let other = try? Decoder.plan(store: store, options: predicted).plan else { return nil }
-    let manifest = store.manifest
-    let now = plan.expectedByteCount(
-      manifest, certificate, activity: certificate.trueActivity)
-    let then = other.expectedByteCount(
-      manifest, certificate, activity: certificate.predictedActivity)
+    func byteCount(_ plan: MemoryPlan, isPredicted: Bool) -> Double {
+      TokenTraffic(
+        store.manifest, plan,
+        activity: NeuronActivity(store, isSparse: true, isPredicted: isPredicted),
+        position: 0, positionByteCount: 0, options: options.storage
+      ).reads.byteCount
+    }
+    let now = byteCount(plan, isPredicted: false)
+    let then = byteCount(other, isPredicted: true)
     factor = now / max(then, 1)
     perplexityChange = certificate.perplexityChange
     guard now > then * Self.leastFactor else { return nil }
@@ -34,31 +39,5 @@ package struct PredictedHint: Equatable, Sendable {
     let times = Units.fixed(factor, decimals: factor < 9.5 ? 1 : 0)
     return "predicted would read about \(times)x less here, perplexity "
       + "\(CertificateSummary.change(perplexityChange)): --sparsity predicted"
-  }
-}
-
-extension MemoryPlan {
-  /// Bytes that a decoded token is expected to read.
-  ///
-  /// - Parameter activity: the fraction of neurons that is computed for a token, with the reuse
-  ///   that the certificate measured.
-  fileprivate func expectedByteCount(
-    _ manifest: StoreManifest, _ certificate: Certificate, activity: Double
-  ) -> Double {
-    switch feedForward {
-    case .resident: return 0
-    case .streamed: return Double(streamedByteCount(manifest))
-    case .windowed(let slotsPerLayer, _):
-      let all = Double(max(1, manifest.bundles.reduce(0) { $0 + $1.strideCount }))
-      let room = Double(slotsPerLayer.reduce(0, +)) / all
-      // Neurons of k tokens are those of one, and for each further what the ones before it lack.
-      var held = activity
-      var newFraction = 1.0
-      for fraction in certificate.newFractionPerWindow where held <= room {
-        newFraction = fraction
-        held += activity * fraction
-      }
-      return all * Double(slotByteCount) * activity * newFraction
-    }
   }
 }

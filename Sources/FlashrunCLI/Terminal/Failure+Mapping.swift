@@ -2,6 +2,7 @@ internal import FlashCalibration
 internal import FlashIO
 internal import FlashKernels
 internal import FlashModel
+internal import FlashProfiler
 internal import FlashText
 internal import FlashWeights
 internal import FlashWindow
@@ -14,6 +15,7 @@ extension Failure {
   package init?(describing error: any Error) {
     switch error {
     case let failure as Failure: self = failure
+    case let error as ProbeError: self.init(error)
     case let error as StoreError:
       self.init(ExitStatus(rawValue: error.category.rawValue) ?? .failure, "\(error)")
     case let error as MemoryPlanError: self.init(error)
@@ -35,6 +37,12 @@ extension Failure {
         self.init(error.code == ENOENT ? .noInput : .inputOutput, "\(error)")
       }
     case let error as ReadFailure: self.init(.inputOutput, "\(error)")
+    case let error as TraceError:
+      if case .unreadable = error.kind {
+        self.init(.inputOutput, "\(error)")
+      } else {
+        self.init(.badData, "\(error)", hints: ["`run --trace FILE` writes one"])
+      }
     case let error as ArenaFailure: self.init(.doesNotFit, "\(error)")
     default: return nil
     }
@@ -53,6 +61,24 @@ extension Failure {
         + "and at least \(Units.bytes(error.requiredByteCount)) "
         + "(\(error.requiredByteCount) bytes) are needed",
       hints: sum + ["nearest fixes:"] + error.fixes.map { "- \($0)" })
+  }
+
+  private init(_ error: ProbeError) {
+    switch error {
+    case .missing: self.init(.noInput, "\(error)")
+    case .noFile:
+      self.init(.usage, "\(error)", hints: ["name a folder on the device, a file or a store"])
+    case .tooSmall:
+      self.init(.usage, "\(error)", hints: ["name a folder: a file is made there and removed"])
+    case .noPlace:
+      self.init(
+        .inputOutput, "\(error)", hints: ["name a large file there: it is only read, never written"]
+      )
+    case .full:
+      self.init(
+        .inputOutput, "\(error)",
+        hints: ["--size makes a smaller one, or name a large file that is there"])
+    }
   }
 
   /// An instruction set that was asked for and is not there.

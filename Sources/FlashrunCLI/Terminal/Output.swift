@@ -2,6 +2,11 @@ internal import Glibc
 
 /// Standard output: results, written through at once so that text streams.
 enum Output {
+  /// Whether colours may be written: on a terminal, and without `NO_COLOR`.
+  static var hasColor: Bool {
+    isatty(STDOUT_FILENO) == 1 && Environment.value("NO_COLOR", emptyIsNil: true) == nil
+  }
+
   /// - Throws: `Failure` (I/O error); where the reader went away the process ends quietly, as after
   ///   SIGPIPE.
   static func write(_ text: String) throws(Failure) {

@@ -1,0 +1,81 @@
+package import FlashIO
+
+/// What a token's traffic comes to in time on a host, and what bounds it.
+///
+/// Weights that pass through in order are read far ahead, so reading and arithmetic hide one
+/// another and the longer one is the token's time. Neurons are asked for layer by layer, when it is
+/// known what fires: their reads are hidden by what is multiplied meanwhile in that layer, and what
+/// is left stalls it.
+package struct SpeedPrediction: Sendable, Equatable {
+  /// What takes the token's time.
+  package enum Bound: String, Sendable, CaseIterable {
+    /// Reading weights in DRAM, at 80 % or more of what DRAM gives.
+    case memory = "dram"
+    case arithmetic
+    case flashBandwidth = "flash_bandwidth"
+    case flashReads = "flash_iops"
+
+    package var title: String {
+      switch self {
+      case .memory: "DRAM"
+      case .arithmetic: "arithmetic"
+      case .flashBandwidth: "flash bandwidth"
+      case .flashReads: "flash IOPS"
+      }
+    }
+  }
+
+  /// Seconds of a token in kernels, were everything in DRAM.
+  package var arithmeticSeconds: Double
+  /// Seconds in which the device brings what the token reads.
+  package var flashSeconds: Double
+  /// Seconds in which arithmetic waits for it.
+  package var stallSeconds: Double
+  package var bound: Bound
+
+  package var seconds: Double { arithmeticSeconds + stallSeconds }
+  package var tokensPerSecond: Double { 1 / seconds }
+
+  /// Of arithmetic's rate and DRAM's, how near they are for DRAM to be the bound.
+  private static let nearMemory = 0.8
+
+  /// - Precondition: the device's rates are there where something is read.
+  package init(_ traffic: TokenTraffic, _ rates: HostRates) {
+    let attention = rates.memory.map { traffic.keyValueByteCount / $0 } ?? 0
+    self.init(
+      arithmeticSeconds: rates.arithmeticSeconds(traffic.weightByteCounts) + attention,
+      coveringSeconds: rates.arithmeticSeconds(traffic.coveringByteCounts),
+      memorySeconds: rates.memory.map { traffic.weightByteCount / $0 },
+      reads: traffic.reads, device: rates.device)
+  }
+
+  /// - Parameters:
+  ///   - arithmeticSeconds: a token's, were everything in DRAM.
+  ///   - coveringSeconds: of those, what goes on while scattered reads are in flight.
+  ///   - memorySeconds: what DRAM alone would take; nil where its rate is not known.
+  ///   - device: there where something is read.
+  package init(
+    arithmeticSeconds: Double, coveringSeconds: Double, memorySeconds: Double?,
+    reads: TokenReads, device: DeviceProfile?
+  ) {
+    self.arithmeticSeconds = arithmeticSeconds
+    bound = memorySeconds ?? 0 >= arithmeticSeconds * Self.nearMemory ? .memory : .arithmetic
+    (flashSeconds, stallSeconds) = (0, 0)
+    guard reads.order != .none, reads.byteCount > 0 else { return }
+    guard let device else { preconditionFailure("what is read has a device") }
+    let sequential = device.seconds(sequentialBytes: reads.byteCount)
+    switch reads.order {
+    case .none: return
+    case .sequential:
+      flashSeconds = sequential
+      stallSeconds = max(0, flashSeconds - arithmeticSeconds)
+    case .scattered:
+      flashSeconds = device.seconds(scatteredReads: reads.count, byteCount: reads.byteCount)
+      // Every layer alike, so the sum is what each leaves.
+      stallSeconds = max(0, flashSeconds - coveringSeconds)
+    }
+    if flashSeconds > arithmeticSeconds {
+      bound = sequential > 0.5 * flashSeconds ? .flashBandwidth : .flashReads
+    }
+  }
+}

@@ -1,0 +1,154 @@
+internal import FlashIO
+package import FlashKernels
+package import FlashWeights
+package import FlashWindow
+
+/// What one decoded token moves under a memory plan: bytes that kernels go through, and reads of
+/// flash. No rates, so it is the same on every host.
+package struct TokenTraffic: Sendable, Equatable {
+  /// Bytes of weights that kernels go through, by format: tensors used whole and the output head,
+  /// rows that decide (or predictors), and the rows of neurons that are computed.
+  package var weightByteCounts: [RowFormat: Double]
+  /// Of those, what is multiplied while a windowed run's reads are in flight: rows that decide but
+  /// for the first slice, and up rows of what is in DRAM.
+  package var coveringByteCounts: [RowFormat: Double]
+  /// Bytes of the KV cache that attention reads.
+  package var keyValueByteCount: Double
+  package var layerCount: Int
+  package var reads: TokenReads
+  /// Of the neurons a token computes, those in DRAM; nil where none are looked up.
+  package var hitRate: Double?
+
+  /// Bytes of weights of all formats.
+  package var weightByteCount: Double { weightByteCounts.values.reduce(0, +) }
+}
+
+/// What one token asks of flash.
+package struct TokenReads: Sendable, Equatable {
+  /// How reads follow one another.
+  package enum Order: Sendable, Equatable {
+    /// Nothing is read.
+    case none
+    /// Weights in the order of use, read ahead.
+    case sequential
+    /// Neurons, each layer's at once when it is known what fires.
+    case scattered
+  }
+
+  package var order: Order
+  package var count: Double
+  package var byteCount: Double
+
+  package init(_ order: Order, count: Double, byteCount: Double) {
+    self.order = order
+    self.count = count
+    self.byteCount = byteCount
+  }
+
+  package static let none = TokenReads(.none, count: 0, byteCount: 0)
+}
+
+extension TokenTraffic {
+  /// - Parameters:
+  ///   - activity: `dense` unless only neurons that fire are computed.
+  ///   - position: tokens in the KV cache.
+  ///   - positionByteCount: bytes that one of them takes there.
+  ///   - options: what decides which neighbours are read together.
+  package init(
+    _ manifest: StoreManifest, _ plan: MemoryPlan, activity: NeuronActivity, position: Int,
+    positionByteCount: Int, options: StorageOptions
+  ) {
+    layerCount = manifest.bundles.count
+    keyValueByteCount = Double(position * positionByteCount)
+    weightByteCounts = Self.wholeByteCounts(manifest)
+    coveringByteCounts = [:]
+    reads = .none
+    hitRate = nil
+    var room = 1.0
+    if case .windowed(let slots, _) = plan.feedForward {
+      let strides = manifest.bundles.reduce(0) { $0 + $1.strideCount }
+      room = Double(slots.reduce(0, +)) / Double(max(1, strides))
+    }
+    let missRate = activity.missRate(room: room)
+    for bundle in manifest.bundles {
+      addNeurons(
+        bundle, activity, isPredicted: plan.predictorExtents != nil, hitRate: 1 - missRate)
+    }
+    if let extents = plan.predictorExtents {
+      // The type of predictors is near q8_0 or q4_0; their bytes are few.
+      weightByteCounts[.q8_0, default: 0] += extents.reduce(0) { $0 + Double($1.byteCount) }
+    }
+    switch plan.feedForward {
+    case .resident: break
+    case .streamed:
+      let byteCount = Double(plan.streamedByteCount(manifest))
+      guard byteCount > 0 else { break }
+      reads = TokenReads(
+        .sequential, count: (byteCount / Double(plan.readByteCount)).rounded(.up),
+        byteCount: byteCount)
+    case .windowed:
+      reads = TokenReads(.scattered, count: 0, byteCount: 0)
+      hitRate = 1 - missRate
+      for bundle in manifest.bundles {
+        addMisses(bundle, activity, missRate: missRate, readSize: plan.slotByteCount, options)
+      }
+    }
+  }
+
+  /// Tensors used whole by every token, the output head among them.
+  private static func wholeByteCounts(_ manifest: StoreManifest) -> [RowFormat: Double] {
+    let head: TensorRole = manifest.configuration.hasTiedHead ? .tokenEmbedding : .outputHead
+    var counts: [RowFormat: Double] = [:]
+    for tensor in manifest.tensors {
+      let isLookedUp = tensor.role == .tokenEmbedding || tensor.role == .positionEmbedding
+      guard !isLookedUp || tensor.role == head && !tensor.isBias else { continue }
+      counts[tensor.format, default: 0] += Double(tensor.extent.byteCount)
+    }
+    return counts
+  }
+
+  private mutating func addNeurons(
+    _ bundle: BundleLayout, _ activity: NeuronActivity, isPredicted: Bool, hitRate: Double
+  ) {
+    let neurons = Double(bundle.neuronCount)
+    let deciding = bundle.parts.count - 1
+    for (index, part) in bundle.parts.enumerated() {
+      let byteCount = neurons * Double(part.format.byteCount(width: bundle.width))
+      // Where nothing predicts, every row that decides is multiplied.
+      let share = index == deciding && !isPredicted ? 1 : activity.fraction
+      weightByteCounts[part.format, default: 0] += byteCount * share
+      if index == deciding, !isPredicted {
+        let slices = max(1, byteCount / Double(Self.sliceByteCount))
+        coveringByteCounts[part.format, default: 0] += byteCount * (1 - 1 / slices)
+      } else if part.role != .down {
+        coveringByteCounts[part.format, default: 0] += byteCount * share * hitRate
+      }
+    }
+  }
+
+  /// Rows that decide are multiplied in slices of this many bytes, and reads begin after the first.
+  private static let sliceByteCount = 2 << 20
+
+  /// Misses lie scattered: each is read with the one before it where that lies near enough.
+  private mutating func addMisses(
+    _ bundle: BundleLayout, _ activity: NeuronActivity, missRate: Double, readSize: Int,
+    _ options: StorageOptions
+  ) {
+    let density =
+      missRate * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
+    let misses = density * Double(bundle.strideCount)
+    guard misses > 0 else { return }
+    let most = options.readAmplificationLimit * Double(2 * readSize)
+    // The odds that the next stride that is missing lies no nearer, and what lies between.
+    var alone = 1.0
+    var unwanted = 0.0
+    for distance in 1...max(1, bundle.strideCount) {
+      let gap = distance * bundle.stride - readSize
+      guard gap <= options.mergeGapByteCount, Double(2 * readSize + gap) <= most else { break }
+      unwanted += alone * density * Double(max(0, gap))
+      alone *= 1 - density
+    }
+    reads.count += misses * alone
+    reads.byteCount += misses * (Double(readSize) + unwanted)
+  }
+}

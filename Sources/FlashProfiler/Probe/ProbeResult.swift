@@ -1,0 +1,76 @@
+internal import FlashIO
+
+/// Everything that a probe measured.
+package struct ProbeResult: Sendable {
+  package var environment: ProbeEnvironment
+  /// What was read, in words, and as it was named.
+  package var targetText: String
+  package var path: String
+  /// The file that was read; one that was made has no name that lasts.
+  package var fileName: String
+  package var kind: ProbeTarget.Kind
+  package var fileByteCount: Int
+  /// The direct-I/O unit; nil where reads go through the page cache.
+  package var directUnit: Int?
+  package var memoryAlignment: Int
+  package var measuredAt: String
+  package var coldness: Coldness?
+  /// Random reads by size and depth.
+  package var sweep: [ProbeCell] = []
+  /// Random reads of the store's own size.
+  package var store: [ProbeCell] = []
+  package var sequential: [ProbeCell] = []
+  /// The ways to read.
+  package var methods: [ProbeCell] = []
+  package var burst: BurstCurve?
+  package var remarks: [String]
+  /// Whether the plan was finished.
+  package var isComplete = false
+
+  init(target: ProbeTarget, environment: ProbeEnvironment, measuredAt: String) {
+    self.environment = environment
+    self.measuredAt = measuredAt
+    targetText = target.text
+    path = target.path
+    fileName = target.file.path
+    kind = target.kind
+    fileByteCount = target.file.byteCount
+    directUnit = target.file.isDirect ? target.file.unit : nil
+    memoryAlignment = target.file.memoryAlignment
+    remarks = target.remarks
+  }
+
+  /// In the order of the plan.
+  package var sizes: [Int] { Self.distinct(sweep.map(\.byteCount)) }
+  package var depths: [Int] { Self.distinct(sweep.map(\.depth)) }
+
+  /// The sweep's cell of a size and depth.
+  package func cell(_ byteCount: Int, _ depth: Int) -> ProbeCell? {
+    sweep.first { $0.byteCount == byteCount && $0.depth == depth }
+  }
+
+  /// Bytes a second of the fastest reads in order.
+  package var ceiling: Double? { sequential.map(\.bytesPerSecond).max() }
+
+  /// For later runs; nil where too little was measured.
+  package var saved: SavedProfile? {
+    guard isComplete, let device = environment.storage?.device, let ceiling,
+      let first = sweep.first
+    else { return nil }
+    return SavedProfile(
+      device: device, measuredAt: measuredAt, method: first.method.rawValue,
+      isCold: coldness?.isCold ?? false, bandwidth: ceiling, sustainedBandwidth: burst?.sustained,
+      cells: randomCells)
+  }
+
+  /// All random reads, as profiles keep them.
+  package var randomCells: [SavedProfile.Cell] {
+    (sweep + store).map {
+      SavedProfile.Cell(
+        readByteCount: $0.byteCount, queueDepth: $0.depth, readsPerSecond: $0.readsPerSecond,
+        medianNanoseconds: $0.p(50), p99Nanoseconds: $0.p(99))
+    }
+  }
+
+  private static func distinct(_ values: [Int]) -> [Int] { Set(values).sorted() }
+}

@@ -1,0 +1,146 @@
+package import FlashIO
+internal import FlashWindow
+
+/// Tokens a second of a recorded run at other memory limits.
+package struct LimitPrediction: Sendable, Equatable {
+  /// Of the whole process, in bytes.
+  package var limit: Int
+  package var residency: Residency
+  /// Slots of the window, of all layers.
+  package var slotCount: Int
+  package var hitRate: Double?
+  package var reads: TokenReads
+  /// Nil where the run would be another one.
+  package var speed: SpeedPrediction?
+
+  package enum Residency: String, Encodable, Sendable {
+    case resident, windowed, streamed
+    /// Below what the recorded mode takes.
+    case tooSmall = "too_small"
+  }
+}
+
+/// What a recorded run tells about itself at other limits: what each byte more is used for, and how
+/// long a token takes apart from reading.
+package struct LimitModel: Sendable {
+  private let run: RecordedRun
+  private let decode: RecordedDecode
+  /// Seconds of a token in which nothing waits for flash.
+  private let workSeconds: Double
+  /// Of those, seconds in which scattered reads are in flight.
+  private let coveringSeconds: Double
+  private let device: DeviceProfile?
+  /// Seconds of the recorded reads over those that the device's rates give.
+  private let correction: Double
+
+  /// - Parameters:
+  ///   - device: its rates at the run's read size; nil where it cannot be measured.
+  ///   - replay: the recorded reads issued again; nil where they were not.
+  /// - Returns: nil where no token was decoded.
+  package init?(_ run: RecordedRun, device: DeviceProfile?, replay: ReadReplay.Outcome?) {
+    guard let decode = run.decode else { return nil }
+    self.run = run
+    self.decode = decode
+    self.device = device
+    workSeconds = max(1e-9, decode.seconds - decode.stall)
+    let recorded = TokenReads(
+      run.header.plan.feedForward == "streamed" ? .sequential : .scattered,
+      count: decode.readCount, byteCount: decode.readByteCount)
+    let expected = device.map { Self.seconds(recorded, $0) } ?? 0
+    let tokens = Double(max(1, replay?.decodedTokenCount ?? 1))
+    let measured = replay.map { $0.decodeSeconds / tokens }
+    correction = if let measured, expected > 0, measured > 0 { measured / expected } else { 1 }
+    let flash = expected * correction
+    // Where the run stalled, what it did not stall for was covered; where it did not, at least its
+    // gate rows behind the first slice cover reads.
+    let slice = run.header.run.sliceBytes
+    let deciding = run.header.layers.map(\.decidingBytes).max() ?? 0
+    let slices = slice > 0 ? max(1, deciding / slice) : 1
+    let gates = decode.gateUp * (1 - 1 / Double(slices))
+    coveringSeconds =
+      decode.stall > 0.02 * decode.seconds && flash > decode.stall
+      ? flash - decode.stall : max(gates, flash - decode.stall)
+  }
+
+  private static func seconds(_ reads: TokenReads, _ device: DeviceProfile) -> Double {
+    switch reads.order {
+    case .none: 0
+    case .sequential: device.seconds(sequentialBytes: reads.byteCount)
+    case .scattered: device.seconds(scatteredReads: reads.count, byteCount: reads.byteCount)
+    }
+  }
+
+  /// - Parameter missesPerToken: of a window with so many slots in each layer.
+  package func prediction(
+    limit: Int, missesPerToken: ([Int]) -> Double
+  ) -> LimitPrediction {
+    let plan = run.header.plan
+    let strideCount = run.header.layers.reduce(0) { $0 + $1.strides }
+    var prediction = LimitPrediction(
+      limit: limit, residency: .tooSmall, slotCount: 0, hitRate: nil, reads: .none, speed: nil)
+    if limit >= plan.residentBytes {
+      prediction.residency = .resident
+      prediction.slotCount = strideCount
+      prediction.speed = speed(.none)
+      return prediction
+    }
+    guard let recorded = plan.limitBytes, plan.feedForward != "resident" else { return prediction }
+    if plan.feedForward == "streamed" {
+      guard limit >= plan.minimumBytes else { return prediction }
+      // What the limit has more is resident, and not read.
+      let byteCount = max(0, decode.readByteCount - Double(limit - recorded))
+      prediction.residency = .streamed
+      prediction.reads = TokenReads(
+        .sequential,
+        count: decode.readCount * byteCount / max(1, decode.readByteCount), byteCount: byteCount)
+    } else {
+      let slots = slots(limit: limit, recorded: recorded)
+      guard slots >= 0 else { return prediction }
+      prediction.residency = .windowed
+      prediction.slotCount = min(strideCount, slots)
+      let perLayer = run.header.layers.map {
+        $0.strides * prediction.slotCount / max(1, strideCount)
+      }
+      let misses = missesPerToken(perLayer)
+      let wanted = decode.hits + decode.misses
+      prediction.hitRate = wanted > 0 ? 1 - misses / wanted : nil
+      prediction.reads = reads(misses: misses)
+    }
+    prediction.speed = speed(prediction.reads)
+    return prediction
+  }
+
+  /// The recorded reads, as many more or fewer as there are misses.
+  private func reads(misses: Double) -> TokenReads {
+    guard decode.misses >= 1 else {
+      let size = Double(run.header.plan.slotBytes)
+      return TokenReads(.scattered, count: misses, byteCount: misses * size)
+    }
+    let factor = misses / decode.misses
+    return TokenReads(
+      .scattered, count: decode.readCount * factor, byteCount: decode.readByteCount * factor)
+  }
+
+  /// Slots that a limit leaves for the window: what it has more than the recorded one goes there.
+  /// Negative where it is too small even without any.
+  private func slots(limit: Int, recorded: Int) -> Int {
+    let slots = run.header.layers.reduce(0) { $0 + $1.slots }
+    // With its entry in the tables, and what the kernel takes for it.
+    let bytesPerSlot =
+      Double(run.header.plan.slotBytes + WindowCache.tableByteCountPerSlot) * (1 + 1.0 / 400)
+    return slots + Int((Double(limit - recorded) / max(1, bytesPerSlot)).rounded(.down))
+  }
+
+  private func speed(_ reads: TokenReads) -> SpeedPrediction? {
+    guard reads.byteCount == 0 || device != nil else { return nil }
+    // The device's rates, set right by what its reads took.
+    let corrected = device.map {
+      DeviceProfile(
+        bandwidth: $0.bandwidth / correction, readsPerSecond: $0.readsPerSecond / correction,
+        readByteCount: $0.readByteCount)
+    }
+    return SpeedPrediction(
+      arithmeticSeconds: workSeconds, coveringSeconds: coveringSeconds, memorySeconds: nil,
+      reads: reads, device: corrected)
+  }
+}

@@ -1,0 +1,133 @@
+import FlashIO
+
+/// The line or lines of each event.
+extension TraceEncoder {
+  /// Appends an event; that of strides up to its text, which the caller appends.
+  func append(_ event: TraceEvent) {
+    switch event {
+    case .forwardBegan(let forward): append(forward)
+    case .forwardEnded(let time, let windowByteCount, let isWhole):
+      endForward(at: time, windowByteCount: windowByteCount, isWhole: isWhole)
+    case .layerBegan(let layer, let time): begin(layer: layer, at: time)
+    case .layerEnded(let layer): append(layer)
+    case .span(let span): append(span)
+    case .read(let read): append(read)
+    case .strides(let strides):
+      open("wanted", "i", track: Track.wanted)
+      field("s", "t")
+      arguments("layer", strides.layer)
+      field("count", strides.count)
+      text.append(",\"gaps\":\"")
+    case .readsInFlight(let count, let time):
+      counter("reads in flight", "reads", count, at: time)
+    }
+  }
+
+  func endStrides() { text.append("\"}}") }
+
+  private func append(_ forward: TraceForward) {
+    open(forward.isPrompt ? "prompt" : "decode", "B", track: Track.tokens, at: forward.time)
+    field("cat", "token")
+    arguments("index", forward.index)
+    field("position", forward.position)
+    field("tokens", forward.tokenCount)
+    closeArguments()
+  }
+
+  private func endForward(at time: Int, windowByteCount: Int, isWhole: Bool) {
+    if openLayer != nil {
+      // The layer in which the chunk was left early.
+      open("layer", "E", track: Track.tokens, at: time)
+      field("cat", "layer")
+      close()
+      openLayer = nil
+    }
+    counter("bytes resident", "window", windowByteCount, at: time)
+    open("token", "E", track: Track.tokens, at: time)
+    field("cat", "token")
+    arguments("whole", isWhole ? 1 : 0)
+    field("window", windowByteCount)
+    closeArguments()
+  }
+
+  private func begin(layer: Int, at time: Int) {
+    open("layer", "B", track: Track.tokens, at: time)
+    field("cat", "layer")
+    arguments("layer", layer)
+    closeArguments()
+    openLayer = layer
+    for read in ahead where read.label.layer == layer { appendFlow(read, arrival: time) }
+    ahead.removeAll { $0.label.layer == layer }
+  }
+
+  private func append(_ layer: TraceLayer) {
+    if layer.hits + layer.misses > 0 {
+      counter(
+        "hit rate", "percent", layer.hits * 100 / (layer.hits + layer.misses), at: layer.time)
+    }
+    open("layer", "E", track: Track.tokens, at: layer.time)
+    field("cat", "layer")
+    arguments("layer", layer.layer)
+    field("hits", layer.hits)
+    field("misses", layer.misses)
+    field("neurons", layer.neurons)
+    field("wanted", layer.wantedByteCount)
+    field("asked", layer.askedByteCount)
+    field("guesses", layer.guessesIssued)
+    field("guessed", layer.guessesUsed)
+    closeArguments()
+    openLayer = nil
+  }
+
+  private func append(_ span: TraceSpan) {
+    open(Self.name(of: span.kind), "X", track: Self.track(of: span.kind), at: span.start)
+    text.append(",\"dur\":")
+    text.append(microseconds: span.duration)
+    field("cat", "work")
+    arguments("layer", span.layer)
+    closeArguments()
+    now = max(now, span.end)
+  }
+
+  private func append(_ read: TraceRead) {
+    open("read", "b", track: Track.reads, at: read.start)
+    field("cat", "read")
+    field("id", read.number)
+    arguments("layer", read.label.layer)
+    field("purpose", Self.name(of: read.label.purpose))
+    field("file", read.fileIndex)
+    field("offset", read.extent.offset)
+    field("bytes", read.extent.byteCount)
+    if read.isFailed { field("failed", 1) }
+    closeArguments()
+    open("read", "e", track: Track.reads, at: read.end)
+    field("cat", "read")
+    field("id", read.number)
+    close()
+    guard !read.isFailed, read.label.layer >= 0, read.label.purpose != .guess else { return }
+    if openLayer == read.label.layer {
+      appendFlow(read, arrival: read.end)
+    } else if ahead.count < Self.aheadCapacity {
+      ahead.append(read)
+    }
+  }
+
+  /// An arrow from where a read began to where its layer had its bytes.
+  private func appendFlow(_ read: TraceRead, arrival: Int) {
+    open("bytes", "s", track: Track.tokens, at: read.start)
+    field("cat", "flow")
+    field("id", read.number)
+    close()
+    open("bytes", "f", track: Track.tokens, at: arrival)
+    field("cat", "flow")
+    field("bp", "e")
+    field("id", read.number)
+    close()
+  }
+
+  private func counter(_ name: StaticString, _ series: StaticString, _ value: Int, at time: Int) {
+    open(name, "C", track: 0, at: time)
+    arguments(series, value)
+    closeArguments()
+  }
+}

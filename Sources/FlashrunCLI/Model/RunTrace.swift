@@ -1,0 +1,100 @@
+internal import FlashIO
+internal import FlashKernels
+internal import FlashModel
+internal import FlashProfiler
+internal import FlashWeights
+internal import FlashWindow
+internal import Flashrun
+
+/// `--trace FILE`: the file, and what a command says to it of its models and generations.
+///
+/// The file is opened before the model, so that one that cannot be written costs no waiting.
+struct RunTrace: Sendable {
+  private let file: TraceFile
+
+  /// - Throws: `Failure` when the file cannot be written.
+  init(path: String) throws(Failure) {
+    do throws(FileFailure) {
+      file = try TraceFile(path: path)
+    } catch {
+      throw FileInput.failure(error.code ?? 0, opening: "--trace \(path)")
+    }
+  }
+
+  /// Puts the trace's memory into the plan of a model.
+  func plan(for store: WeightStore, _ options: inout EngineOptions) {
+    let recorder = TraceRecorder.byteCount(
+      readCapacity: Decoder.outstandingReads, strideCapacity: Self.strideCapacity(store.manifest))
+    options.decoder.callerItems.append(
+      MemoryPlan.Item(
+        "trace", recorder + TraceFile.memoryByteCount, "events and text on their way to the file"))
+  }
+
+  /// Begins to record what a model does; on the thread that owns it.
+  func begin(_ model: OpenModel) {
+    let decoder = model.decoder
+    file.begin(TraceHeader(model))
+    decoder.recorder = TraceRecorder(
+      sink: file, readCapacity: decoder.readEngine.capacity,
+      strideCapacity: Self.strideCapacity(model.store.manifest))
+  }
+
+  /// Ends a generation with its figures.
+  func end(_ result: GenerationResult, _ model: OpenModel) {
+    model.decoder.flushTrace()
+    file.append(
+      TraceTotals(
+        prompt: .init(result.statistics.prefill), decode: .init(result.statistics.decode),
+        reason: result.reason.rawValue))
+  }
+
+  /// Closes the file and says what became of it.
+  func report(on console: Console) {
+    file.close()
+    let size = Units.bytes(file.byteCount)
+    guard let failure = file.failure else {
+      return console.notice("trace   \(file.path), \(size); `flashrun io trace` reads it")
+    }
+    console.warning(
+      "\(file.path): \(FileInput.text(of: failure.code)); the trace ends after "
+        + Units.bytes(failure.byteCount))
+  }
+
+  private static func strideCapacity(_ manifest: StoreManifest) -> Int {
+    manifest.bundles.map(\.strideCount).max() ?? 0
+  }
+}
+
+extension TraceHeader {
+  init(_ model: OpenModel) {
+    let (store, decoder) = (model.store, model.decoder)
+    self.init(
+      generator: Version.generator, store: store.path, manifest: store.manifest,
+      plan: decoder.plan,
+      run: Run(
+        mode: decoder.mode.rawValue, instructionSet: decoder.instructionSet.rawValue,
+        threads: decoder.threadCount, contextLength: decoder.contextLength,
+        prefillChunk: decoder.prefillChunk, sliceBytes: decoder.sliceByteCount),
+      policy: decoder.windowPolicy, storage: decoder.storage, engine: decoder.readEngine,
+      paths: [store.densePath, store.bundlesPath]
+        + (decoder.storage.separateParts?.paths ?? [])
+        + (decoder.mode == .predicted ? [store.predictorPath] : []),
+      keyValueBytesPerPosition: decoder.keyValueByteCountPerPosition)
+  }
+}
+
+extension TraceTotals.Phase {
+  init(_ phase: GenerationStatistics.Phase) {
+    let decoder = phase.decoder
+    let wall = phase.duration.components
+    self.init(
+      tokens: phase.tokenCount,
+      nanoseconds: Int(wall.seconds) * 1_000_000_000 + Int(wall.attoseconds / 1_000_000_000),
+      forwardNanoseconds: decoder.forwardNanoseconds,
+      arithmeticNanoseconds: decoder.arithmeticNanoseconds,
+      stallNanoseconds: decoder.stallNanoseconds,
+      lookAheadNanoseconds: decoder.lookAheadNanoseconds, flashBytes: decoder.reads.byteCount,
+      flashReads: decoder.reads.readCount, windowHits: decoder.windowHits,
+      windowMisses: decoder.windowMisses)
+  }
+}

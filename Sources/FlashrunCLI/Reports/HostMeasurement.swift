@@ -1,0 +1,79 @@
+internal import FlashIO
+internal import FlashKernels
+internal import FlashModel
+internal import FlashProfiler
+internal import FlashWeights
+internal import FlashWindow
+
+/// The rates of this host for a store, measured for about a second without opening the model.
+struct HostMeasurement {
+  var rates: HostRates
+  var threadCount: Int
+  var instructionSet: InstructionSet
+  /// Where the device's rates come from; nil where nothing is read.
+  var deviceSource: String?
+  /// What could not be measured, and why.
+  var remarks: [String] = []
+
+  /// Far more than the caches of most hosts; less where the limit leaves less.
+  private static let wantedByteCount = 256 << 20
+  private static let leastByteCount = 8 << 20
+
+  /// - Parameters:
+  ///   - plans: of the runs that are predicted; what they read decides what is measured.
+  ///   - room: bytes that measuring may take.
+  /// - Throws: what reserving memory and reading the store's file throws.
+  init(
+    _ store: WeightStore, _ options: DecoderOptions, plans: [MemoryPlan], room: Int
+  ) throws {
+    threadCount = max(1, options.threadCount ?? WorkerPool.physicalCoreCount)
+    instructionSet = options.instructionSet ?? .best
+    rates = HostRates(arithmetic: [:], memory: nil, device: nil)
+    let byteCount = max(Self.leastByteCount, min(Self.wantedByteCount, room))
+    try measureArithmetic(store.manifest, byteCount: byteCount)
+    guard let plan = plans.first(where: \.isWindowed) ?? plans.first(where: { !$0.isResident })
+    else { return }
+    try measureDevice(store, options.storage, readByteCount: plan.readByteCount, byteCount)
+  }
+
+  private mutating func measureArithmetic(_ manifest: StoreManifest, byteCount: Int) throws {
+    let arena = try DirectArena(byteCount: byteCount, prefault: true)
+    let pool = WorkerPool(threadCount: threadCount)
+    let kernels = Kernels(instructionSet)
+    var widths: [RowFormat: Int] = [:]
+    for tensor in manifest.tensors where tensor.rows > 1 { widths[tensor.format] = tensor.width }
+    for bundle in manifest.bundles {
+      for part in bundle.parts { widths[part.format] = bundle.width }
+    }
+    for (format, width) in widths.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+      unsafe rates.arithmetic[format] = ArithmeticProbe.rate(
+        format, width: width, kernels: kernels, pool: pool, bytes: arena.bytes)
+    }
+    rates.memory = unsafe MemoryProbe.bandwidth(
+      of: UnsafeRawBufferPointer(arena.bytes), pool: pool, duration: .milliseconds(200))
+    if let cache = WorkerPool.lastLevelCacheByteCount, byteCount < 4 * cache {
+      remarks.append(
+        "the limit leaves \(Units.bytes(byteCount)) to measure with beside a cache of "
+          + "\(Units.bytes(cache)): arithmetic may be slower than predicted")
+    }
+  }
+
+  private mutating func measureDevice(
+    _ store: WeightStore, _ storage: StorageOptions, readByteCount: Int, _ byteCount: Int
+  ) throws {
+    let arena = try DirectArena(byteCount: min(byteCount, 64 << 20), prefault: true)
+    let engine = try ReadEngineSelection.make(
+      files: [FlashFile(path: store.bundlesPath, direct: storage.direct)], arenas: [arena],
+      configuration: .init(
+        choice: storage.engine, queueDepth: storage.queueDepth, capacity: 1024))
+    rates.device = try unsafe DeviceProfile.measure(
+      engine: engine, fileIndex: 0, buffer: arena.bytes, readByteCount: readByteCount,
+      duration: .milliseconds(400))
+    deviceSource = "measured for 0.4 s"
+  }
+}
+
+extension MemoryPlan {
+  var isResident: Bool { feedForward == .resident }
+  var isWindowed: Bool { if case .windowed = feedForward { true } else { false } }
+}

@@ -1,0 +1,191 @@
+import FlashIO
+import FlashKernels
+import FlashProfiler
+import FlashTestSupport
+import FlashWindow
+import Testing
+
+@testable import FlashWeights
+
+/// From what a token moves to tokens a second.
+struct SpeedPredictionTests {
+  private static let device = DeviceProfile(
+    bandwidth: 2e9, readsPerSecond: 100_000, readByteCount: 4608)
+
+  private func prediction(
+    arithmetic: Double, covering: Double = 0, memory: Double? = nil, _ reads: TokenReads
+  ) -> SpeedPrediction {
+    SpeedPrediction(
+      arithmeticSeconds: arithmetic, coveringSeconds: covering, memorySeconds: memory,
+      reads: reads, device: Self.device)
+  }
+
+  @Test func withoutReadsArithmeticIsTheTime() {
+    let slow = prediction(arithmetic: 0.1, memory: 0.05, .none)
+    #expect(slow.seconds == 0.1 && slow.tokensPerSecond == 10 && slow.bound == .arithmetic)
+    #expect(prediction(arithmetic: 0.1, memory: 0.09, .none).bound == .memory)
+  }
+
+  @Test func readsInOrderAndArithmeticHideOneAnother() {
+    let reads = TokenReads(.sequential, count: 1000, byteCount: 1e9)
+    let flash = prediction(arithmetic: 0.1, reads)
+    #expect(flash.seconds == 0.5 && flash.stallSeconds == 0.4 && flash.bound == .flashBandwidth)
+    let arithmetic = prediction(arithmetic: 0.7, reads)
+    #expect(arithmetic.seconds == 0.7 && arithmetic.bound == .arithmetic)
+  }
+
+  @Test func scatteredReadsAreHiddenByWhatCoversThem() {
+    let reads = TokenReads(.scattered, count: 10_000, byteCount: 46_080_000)
+    #expect(prediction(arithmetic: 0.2, covering: 0.2, reads).seconds == 0.2)
+    let stalled = prediction(arithmetic: 0.08, covering: 0.03, reads)
+    #expect(stalled.flashSeconds == 0.1 && abs(stalled.seconds - 0.15) < 1e-12)
+    #expect(stalled.bound == .flashReads)
+  }
+
+  @Test func bytesBeyondTheMeasuredSizeGoAtTheBandwidth() {
+    let seconds = Self.device.seconds(scatteredReads: 100, byteCount: 100 * 4608 + 2e6)
+    #expect(abs(seconds - 0.002) < 1e-12)
+    #expect(Self.device.seconds(sequentialBytes: 4e9) == 2)
+  }
+}
+
+/// How many of a token's neurons are missing.
+struct NeuronActivityTests {
+  @Test func windowsOfTokensBecomeACurveOverRoom() {
+    let activity = NeuronActivity(
+      fraction: 0.1, newFractions: [0.5, 0.25], source: .calibration(text: "t"))
+    // One token's neurons take a tenth, two tokens' half a tenth more.
+    #expect(activity.missRate(room: 0) == 1)
+    #expect(abs(activity.missRate(room: 0.05) - 0.75) < 1e-12)
+    #expect(abs(activity.missRate(room: 0.1) - 0.5) < 1e-12)
+    #expect(abs(activity.missRate(room: 0.15) - 0.25) < 1e-12)
+    #expect(activity.missRate(room: 1) == 0 && activity.missRate(room: 2) == 0)
+  }
+
+  @Test func missesNeverRiseWithRoom() {
+    for activity in [
+      NeuronActivity.dense,
+      NeuronActivity(fraction: 0.3, newFractions: [0.4, 0.3, 0.3], source: .recorded),
+    ] {
+      let rates = (0...100).map { activity.missRate(room: Double($0) / 100) }
+      #expect(zip(rates, rates.dropFirst()).allSatisfy { $0 >= $1 })
+    }
+  }
+
+  @Test func aStrideFiresWhereOneOfItsNeuronsDoes() {
+    let activity = NeuronActivity(fraction: 0.5, newFractions: [], source: .recorded)
+    #expect(activity.strideFraction(neuronsPerStride: 1) == 0.5)
+    #expect(activity.strideFraction(neuronsPerStride: 3) == 0.875)
+    #expect(NeuronActivity.dense.strideFraction(neuronsPerStride: 4) == 1)
+  }
+}
+
+/// What a token moves under the plans of a model of three layers.
+struct TokenTrafficTests {
+  private static let model = TinyModel(
+    family: .deci, seed: 1, width: 256, headDimension: 32, queryHeads: 8, keyValueHeads: [4, 2, 1],
+    feedForwardWidth: 1024, vocabularySize: 500, maximumPositions: 512)
+
+  private static let manifest: StoreManifest = {
+    let plan = StorePlan(configuration: model.configuration, formats: StoreFormats(.f32))
+    return StoreManifest(
+      formatVersion: 1, generator: "", synthetic: nil, configuration: model.configuration,
+      layout: model.layout, tensors: plan.tensors, bundles: plan.bundles,
+      source: SourceRecord(name: "", digest: ""), modelDigest: "", parameterCount: 0, notes: [],
+      companions: [], checksum: "")
+  }()
+
+  private static func plan(
+    limit: Int?, exact: MemoryDemand.ExactDemand = .no
+  ) throws -> MemoryPlan {
+    let demand = MemoryDemand(
+      items: { _ in [.init("process", 1 << 20, "")] }, contextLength: 64, maximumContextLength: 64,
+      exact: exact, rowsPerChunk: 1)
+    var options = StorageOptions()
+    options.memoryLimit = limit
+    return try MemoryPlanner(
+      manifest: manifest, demand: demand, options: options, unit: 512
+    ).plan()
+  }
+
+  private func traffic(_ plan: MemoryPlan, _ activity: NeuronActivity) -> TokenTraffic {
+    TokenTraffic(
+      Self.manifest, plan, activity: activity, position: 10, positionByteCount: 100,
+      options: StorageOptions())
+  }
+
+  /// Bytes of rows of a part, of all layers.
+  private static let partByteCount = Double(3 * 1024 * 256 * 4)
+
+  @Test func aResidentModelMovesItsWeightsOnce() throws {
+    let manifest = Self.manifest
+    let plan = try Self.plan(limit: nil)
+    let all = traffic(plan, .dense)
+    let embedding = try #require(manifest.tensors.first { $0.role == .tokenEmbedding })
+    let whole = manifest.tensors.reduce(0) { $0 + $1.extent.byteCount }
+    #expect(
+      all.weightByteCount == Double(whole - embedding.extent.byteCount) + 3 * Self.partByteCount)
+    #expect(all.reads == .none && all.hitRate == nil && all.keyValueByteCount == 1000)
+    // Of neurons that are silent only the gate is multiplied.
+    let tenth = traffic(plan, NeuronActivity(fraction: 0.1, newFractions: [], source: .recorded))
+    #expect(
+      abs(all.weightByteCount - tenth.weightByteCount - 1.8 * Self.partByteCount) < 1)
+  }
+
+  @Test func aStreamedModelReadsWhatThePlanSays() throws {
+    let plan = try Self.plan(limit: 6 << 20)
+    let streamed = traffic(plan, .dense)
+    #expect(streamed.reads.order == .sequential)
+    #expect(streamed.reads.byteCount == Double(plan.streamedByteCount(Self.manifest)))
+    #expect(streamed.reads.byteCount > 0 && streamed.reads.count >= 1)
+  }
+
+  @Test func aWindowReadsWhatItLacks() throws {
+    let plan = try Self.plan(limit: 12 << 20, exact: .required)
+    guard case .windowed(let slots, _) = plan.feedForward else {
+      Issue.record("the plan has no window")
+      return
+    }
+    let room = Double(slots.reduce(0, +)) / 3072
+    #expect(room > 0.05 && room < 0.95)
+    let activity = NeuronActivity(
+      fraction: 0.01, curve: [.init(room: 0, missRate: 0.5), .init(room: 1, missRate: 0.5)],
+      source: .recorded)
+    let windowed = traffic(plan, activity)
+    // Half of one in a hundred of 3,072 neurons, few of them neighbours.
+    #expect(windowed.hitRate == 0.5 && windowed.reads.order == .scattered)
+    #expect((13...15.36).contains(windowed.reads.count))
+    let least = 15.36 * Double(plan.slotByteCount)
+    #expect((least - 1...1.5 * least).contains(windowed.reads.byteCount))
+  }
+
+  @Test func neighboursThatAreMissingAreReadTogether() throws {
+    let plan = try Self.plan(limit: 12 << 20, exact: .required)
+    let activity = NeuronActivity(
+      fraction: 1, curve: [.init(room: 0, missRate: 1)], source: .recorded)
+    // Everything is missing: each is read with the one before.
+    #expect(traffic(plan, activity).reads.count < 1)
+  }
+
+  @Test func arithmeticRatesOfFormatsAddUp() throws {
+    let rates = HostRates(arithmetic: [.q4_0: 10, .f16: 5], memory: 20, device: nil)
+    var traffic = traffic(try Self.plan(limit: nil), .dense)
+    traffic.weightByteCounts = [.q4_0: 100, .f16: 100, .f32: 10]
+    traffic.keyValueByteCount = 20
+    // A format that was not measured goes at the slowest rate.
+    #expect(SpeedPrediction(traffic, rates).arithmeticSeconds == 33)
+  }
+}
+
+/// How fast rows are multiplied.
+struct ArithmeticProbeTests {
+  @Test(arguments: [RowFormat.f32, .q4_0])
+  func multiplyingHasARate(format: RowFormat) {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 64)
+    defer { unsafe bytes.deallocate() }
+    let rate = unsafe ArithmeticProbe.rate(
+      format, width: 256, kernels: Kernels(.scalar), pool: WorkerPool(threadCount: 2),
+      bytes: bytes, duration: .zero)
+    #expect(rate > 0 && rate.isFinite)
+  }
+}
