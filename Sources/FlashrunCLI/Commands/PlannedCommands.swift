@@ -16,11 +16,6 @@ enum PlannedCommands {
     @OptionGroup var words: AnyWords
   }
 
-  struct Trace: PlannedCommand {
-    static let configuration = planned("trace", "Show what a trace says.")
-    @OptionGroup var words: AnyWords
-  }
-
   struct Replay: PlannedCommand {
     static let configuration = planned("replay", "Repeat a trace's reads.")
     @OptionGroup var words: AnyWords

@@ -16,6 +16,12 @@ extension Failure {
     switch error {
     case let failure as Failure: self = failure
     case let error as ProbeError: self.init(error)
+    case let error as TraceError:
+      if case .unreadable = error.kind {
+        self.init(.inputOutput, "\(error)")
+      } else {
+        self.init(.badData, "\(error)")
+      }
     case let error as StoreError:
       self.init(ExitStatus(rawValue: error.category.rawValue) ?? .failure, "\(error)")
     case let error as MemoryPlanError: self.init(error)
