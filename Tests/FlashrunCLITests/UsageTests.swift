@@ -42,7 +42,7 @@ import Testing
     (["--window", "0", "-p", "x"], 64, "--window 0: it must be at least 1"),
     (["--cache-policy", "mru", "-p", "x"], 64, "'mru' is not one of window, lru"),
     (["--io", "aio", "-p", "x"], 64, "'aio' is invalid for '--io <engine>'"),
-    (["--trace", "t.json", "-p", "x"], 69, "--trace is planned"),
+    (["bench", "--ablation", "--trace", "t.json"], 64, "--ablation takes no --trace"),
     (["-sys", "Be brief.", "-p", "x"], 69, "-sys"),
     (["--stats", "xml", "-p", "x"], 64, "--stats 'xml' is not one of json"),
     (["-ctk", "f64", "-p", "x"], 64, "'f64' is invalid"),
