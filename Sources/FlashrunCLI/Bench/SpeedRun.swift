@@ -18,6 +18,8 @@ struct SpeedRun: Sendable {
   var warmsUp: Bool
   var measuresRoofline: Bool
   var seed: UInt64
+  /// Where repetitions that count are traced.
+  var trace: RunTrace?
   var writer: BenchWriter
   var console: Console
   var flag: CancellationFlag
@@ -51,6 +53,7 @@ struct SpeedRun: Sendable {
     }
     let pool = roofline.map { WorkerPool(threadCount: $0.threadCount) }
     var model: OpenModel? = try open(configuration)
+    var recorder = model.flatMap { trace?.recorder(for: $0) }
     if let model {
       EngineFacts(model).announce(on: console)
       try prepare(&text, model)
@@ -64,12 +67,15 @@ struct SpeedRun: Sendable {
           if state == .cold {
             // The old one goes first: there is room for one.
             model = nil
+            recorder = nil
             model = try open(configuration)
+            recorder = model.flatMap { trace?.recorder(for: $0) }
           }
           guard let model else { break }
           let index = state == .rotating ? repetition + 1 : 0
           let before = memoryBandwidth(model.decoder, pool)
-          guard var sample = try sample(test, prompt: index, model, text) else { continue }
+          guard var sample = try sample(test, prompt: index, model, text, recorder: recorder)
+          else { continue }
           if let before, let after = memoryBandwidth(model.decoder, pool) {
             sample.memoryBandwidth = (before + after) / 2
           }
@@ -127,15 +133,21 @@ struct SpeedRun: Sendable {
   }
 
   /// Nil where it was interrupted.
+  ///
+  /// - Parameter recorder: is told what happens meanwhile.
   private func sample(
-    _ test: BenchTest, prompt index: Int, _ model: OpenModel, _ text: PromptText
+    _ test: BenchTest, prompt index: Int, _ model: OpenModel, _ text: PromptText,
+    recorder: TraceRecorder? = nil
   ) throws -> BenchSample? {
     guard !flag.isCancelled else { return nil }
+    if let recorder { model.decoder.recorder = recorder }
+    defer { if recorder != nil { model.decoder.recorder = nil } }
     let prompt =
       test.promptCount > 0 ? text.prompt(index, length: test.promptCount) : [text.start(index)]
     let result = try model.generate(
       .tokens(prompt), options: .greedy(tokenCount: test.generationCount + 1),
       isCancelled: { flag.isCancelled })
+    if recorder != nil { trace?.end(result, model) }
     return BenchSample(result, of: test)
   }
 }

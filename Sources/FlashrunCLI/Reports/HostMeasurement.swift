@@ -58,9 +58,21 @@ struct HostMeasurement {
     }
   }
 
+  /// Takes what a probe saved of the store's device, or measures it for a moment.
   private mutating func measureDevice(
     _ store: WeightStore, _ storage: StorageOptions, readByteCount: Int, _ byteCount: Int
   ) throws {
+    if let device = StorageFacts(path: store.bundlesPath)?.device {
+      let profiles = ProfileStore(configurationFolder: Environment.configurationFolder)
+      switch profiles.profile(of: device) {
+      case .found(let saved):
+        rates.device = saved.profile(readByteCount: readByteCount)
+        deviceSource = "as `io probe` measured on \(saved.measuredAt)"
+        return
+      case .refused(let reason): remarks.append(reason)
+      case .none: break
+      }
+    }
     let arena = try DirectArena(byteCount: min(byteCount, 64 << 20), prefault: true)
     let engine = try ReadEngineSelection.make(
       files: [FlashFile(path: store.bundlesPath, direct: storage.direct)], arenas: [arena],
