@@ -108,7 +108,7 @@ extension SparseFeedForward {
     let strideCount = unsafe active.collectStrides(
       from: start, neuronsPerStride: bundles.neuronsPerStride, into: strides)
     let load = try unsafe core.residency.beginLoading(
-      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount))
+      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount), isAll: true)
     let lastStride = unsafe Int(strides[load.strideCount - 1])
     let loaded = active.firstPlace(
       atLeast: (lastStride + 1) * bundles.neuronsPerStride, from: start)

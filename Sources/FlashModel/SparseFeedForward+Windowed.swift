@@ -54,7 +54,9 @@ extension SparseFeedForward {
     asked.activeCount = firing(neurons, tokenCount: tokenCount, after: asked.activeCount)
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
     do throws(ReadFailure) {
-      try extend(&asked.progress, by: active, weights.bundles, layer: layer)
+      try extend(
+        &asked.progress, by: active, weights.bundles, layer: layer,
+        isAll: neurons.upperBound == weights.bundles.neuronCount)
     } catch {
       asked.failure = error
     }
@@ -90,7 +92,7 @@ extension SparseFeedForward {
       progress.places = wholeGroups(progress.places, active, bundles)
       try finish(progress, weights, active, layer: layer, tokenCount: tokenCount)
       progress = Progress(places: progress.places.upperBound..<progress.places.upperBound)
-      try extend(&progress, by: active, bundles, layer: layer)
+      try extend(&progress, by: active, bundles, layer: layer, isAll: true)
     }
   }
 
@@ -132,8 +134,11 @@ extension SparseFeedForward {
 
   /// Asks the window for the active neurons behind those that the load has, as far as there is
   /// room, and notes where their rows are or will be.
+  ///
+  /// - Parameter isAll: whether the set is the token's whole set.
   private func extend(
-    _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout, layer: Int
+    _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout, layer: Int,
+    isAll: Bool
   ) throws(ReadFailure) {
     let start = progress.places.upperBound
     guard !progress.isFull, start < active.count else { return }
@@ -144,8 +149,8 @@ extension SparseFeedForward {
     let wanted = unsafe UnsafeBufferPointer(start: strides, count: count)
     let load =
       known == 0
-      ? try unsafe core.residency.beginLoading(layer: layer, strides: wanted)
-      : try unsafe core.residency.extendLoading(layer: layer, strides: wanted)
+      ? try unsafe core.residency.beginLoading(layer: layer, strides: wanted, isAll: isAll)
+      : try unsafe core.residency.extendLoading(layer: layer, strides: wanted, isAll: isAll)
     progress.strideCount = load.strideCount
     progress.isFull = load.strideCount < known + count
     guard load.strideCount > known else { return }

@@ -1,7 +1,7 @@
 /// What each policy would have read in a recorded run, and what no policy can do better than.
 ///
 /// It replays active sets through the window cache itself, without bytes: in each layer a token's
-/// set is looked up as a whole, then the misses are given slots or read past the window.
+/// set is looked up as a whole or in slices, and the misses are given slots or read past the window.
 package struct ReplacementReplay: Sendable {
   /// Strides found in DRAM and not, of all layers and tokens.
   package struct Outcome: Sendable, Equatable {
@@ -19,16 +19,29 @@ package struct ReplacementReplay: Sendable {
 
   package init(_ trace: ActiveSetTrace) { self.trace = trace }
 
-  /// - Parameter slotsPerLayer: slots of each layer.
+  /// - Parameters:
+  ///   - slotsPerLayer: slots of each layer.
+  ///   - sliceCount: parts of a layer that are asked for one after another, as where gates are
+  ///     multiplied in slices.
   /// - Complexity: O(uses · log slots).
-  package func outcome(of policy: ReplacementPolicy, slotsPerLayer: [Int]) -> Outcome {
+  package func outcome(
+    of policy: ReplacementPolicy, slotsPerLayer: [Int], sliceCount: Int = 1
+  ) -> Outcome {
+    precondition(sliceCount > 0, "a layer has a slice")
     var cache = WindowCache(
       stridesPerLayer: trace.strideCounts, slotsPerLayer: slotsPerLayer, policy: policy)
     for token in 0..<trace.tokenCount {
       for layer in trace.strideCounts.indices.map(LayerIndex.init) {
         let strides = trace.strides(token: token, layer: layer)
-        cache.use(strides.span, in: layer)
-        for stride in strides { _ = cache.request(StrideIndex(Int(stride)), in: layer) }
+        var first = strides.startIndex
+        for slice in 1...sliceCount {
+          let end = trace.strideCounts[layer.value] * slice / sliceCount
+          let last = strides[first...].firstIndex { $0 >= end } ?? strides.endIndex
+          let part = strides[first..<last]
+          first = last
+          cache.use(part.span, in: layer, isAll: slice == sliceCount)
+          for stride in part { _ = cache.request(StrideIndex(Int(stride)), in: layer) }
+        }
         cache.finishLoading()
       }
       cache.advanceToken()
