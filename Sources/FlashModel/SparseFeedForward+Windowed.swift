@@ -216,9 +216,9 @@ extension SparseFeedForward {
     let looksAhead =
       core.residency.looksAhead && tokenCount == 1
       && progress.places.upperBound == active.count
-    let guessCount = looksAhead ? timed { guessNext(after: layer) } : 0
+    let guessCount = looksAhead ? core.lookingAhead { guessNext(after: layer) } : 0
     try core.residency.finishLoading()
-    if guessCount > 0 { timed { lookAhead(after: layer, guessCount: guessCount) } }
+    if guessCount > 0 { core.lookingAhead { lookAhead(after: layer, guessCount: guessCount) } }
     let end = core.scratch.shape.feedForwardWidth
     if isGated {
       multiplyUp(weights, columns: end - progress.missCount..<end, tokenCount: tokenCount)

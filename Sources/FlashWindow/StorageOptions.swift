@@ -61,7 +61,8 @@ package struct StorageOptions: Sendable {
 /// `--look-ahead`; never changes the answer.
 package enum LookAheadChoice: String, CaseIterable, Sendable {
   /// On: in `exact` at 65 % of memory the median token took less time with it in eight of ten pairs
-  /// of runs, and 97 % of the guesses were wanted (random weights).
+  /// of runs, and 97 % of the guesses were wanted (random weights). In `predicted` at 50 % three
+  /// pairs of runs gained 12, 12 and 17 %.
   case auto
   case on, off
 }
