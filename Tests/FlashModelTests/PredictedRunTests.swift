@@ -174,6 +174,29 @@ struct PredictedRunTests {
     #expect(used > 0)
   }
 
+  @Test(arguments: [TinyModel.Family.deci, .opt])
+  func partsThatLieApartChangeNothing(family: TinyModel.Family) throws {
+    let converted = try Self.convert(Self.model(family), .q8_0)
+    let store = try TestCalibration.install(
+      TestCalibration.draft(converted.store, seed: 6, format: .q8_0, shift: -3),
+      in: converted.store)
+    let folder = try ProjectFiles.TemporaryFolder()
+    let parts = try SeparateParts(of: store, in: folder.path, isWhole: true)
+    #expect(parts.paths.count == (family == .opt ? 2 : 3))
+    let base = Self.options(.predicted)
+    let expected = Self.bits(try DecoderRuns.logits(store, Self.tokens, options: base))
+    for residency in [StorageOptions.Residency.decidingRows, .window] {
+      for overlaps in [true, false] {
+        var options = base
+        options.storage.residency = residency
+        options.storage.overlapsReads = overlaps
+        options.storage.separateParts = parts
+        let bits = Self.bits(try DecoderRuns.logits(store, Self.tokens, options: options))
+        #expect(bits == expected, "\(residency), overlap \(overlaps)")
+      }
+    }
+  }
+
   /// Where everything is in DRAM, whatever fires is named or found.
   @Test(arguments: TinyModel.Family.allCases)
   func residentGatesOfAWholeModelEqualExact(family: TinyModel.Family) throws {
