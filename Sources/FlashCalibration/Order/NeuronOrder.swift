@@ -39,7 +39,7 @@ struct NeuronOrder {
     let hot = byCount
     let together = byCoactivation(hot)
     let (plain, merged) = (readCount(hot), readCount(together))
-    let isMerged = Double(merged) <= Double(plain) * (1 - Self.leastSaving)
+    let isMerged = merged < plain && Double(merged) <= Double(plain) * (1 - Self.leastSaving)
     let order = isMerged ? together : hot
     if order.indices.allSatisfy({ order[$0] == $0 }) { return (nil, .unchanged) }
     return (order, isMerged ? .coactivation : .heat)
