@@ -7,11 +7,12 @@ extension Calibrator {
   struct CalibratedLayer {
     var draft: LayerDraft
     var pricing: LayerPricing
+    var orderKind: NeuronOrderKind
 
     var outcome: LayerOutcome {
       LayerOutcome(
         kind: draft.predictor?.kind ?? .all, rank: draft.predictor?.reduction.rowCount ?? 0,
-        format: draft.predictor?.reduction.format, isReordered: draft.order != nil,
+        format: draft.predictor?.reduction.format, order: orderKind,
         trueNewFractionPerWindow: pricing.trueCurve.newFractions)
     }
   }
@@ -25,7 +26,7 @@ extension Calibrator {
     let bundles = store.manifest.bundles
     let tokenCount = recording.training.positionCount
     var candidates: [[PredictorCandidate]] = []
-    var orders: [[Int]?] = []
+    var orders: [(places: [Int]?, kind: NeuronOrderKind)] = []
     var trueActivities: [Double] = []
     var downNorms: [[Float]] = []
     for index in bundles.indices {
@@ -61,8 +62,9 @@ extension Calibrator {
       return CalibratedLayer(
         draft: LayerDraft(
           predictor: predictor, counts: recording.training.counts[index].firings,
-          order: orders[index]),
-        pricing: LayerPricing(predictor, sample, kernels: kernels, pool: pool))
+          order: orders[index].places),
+        pricing: LayerPricing(predictor, sample, kernels: kernels, pool: pool),
+        orderKind: orders[index].kind)
     }
   }
 

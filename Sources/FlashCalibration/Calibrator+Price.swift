@@ -2,7 +2,6 @@ internal import Crypto
 internal import FlashKernels
 internal import FlashModel
 internal import FlashWeights
-internal import Glibc
 
 /// Pricing the staged store: the certificate.
 extension Calibrator {
@@ -33,47 +32,31 @@ extension Calibrator {
     try quality.runPredicted(predicted, isCancelled: isCancelled) {
       progress(.price, tokenCount + $0, total)
     }
-    let share = try predictorTimeShare(predicted, layers: layers, isCancelled: isCancelled)
+    let share = try predictorTimeShare(predicted, isCancelled: isCancelled)
     return certificate(quality, layers: layers, timeShare: share)
   }
 
   /// Rows of logits handed out at a time.
   private static let logitsRows = 16
   /// Tokens that are decoded one by one to see what a token takes.
-  private static let timedTokens = 8
+  private static let timedTokens = 32
 
-  /// Predictors' part of a token's arithmetic, which is its time where all weights are resident.
+  /// Predictors' part of a token's arithmetic, which is its time where all weights are resident: of
+  /// tokens decoded one by one the median, since both parts of a token meet the same disturbances.
   private func predictorTimeShare(
-    _ decoder: Decoder, layers: [CalibratedLayer], isCancelled: () -> Bool
+    _ decoder: Decoder, isCancelled: () -> Bool
   ) throws -> Double {
-    let tokens = Array(text.pricing[0].prefix(min(Self.timedTokens, decoder.contextLength)))
     decoder.reset()
-    let before = decoder.statistics.arithmeticNanoseconds
-    for token in tokens {
+    var shares: [Double] = []
+    for token in text.pricing[0].prefix(min(Self.timedTokens, decoder.contextLength)) {
+      let before = decoder.statistics
       try unsafe decoder.forward(
         [token], logits: .last, isCancelled: isCancelled, onLogits: { _, _ in })
+      let spent = decoder.statistics - before
+      shares.append(
+        Double(spent.predictorNanoseconds) / Double(max(1, spent.arithmeticNanoseconds)))
     }
-    let arithmetic = decoder.statistics.arithmeticNanoseconds - before
-    let pool = WorkerPool(threadCount: threadCount)
-    let states = FloatMatrix(1, store.configuration.width)
-    states.fill(1)
-    var scorers: [PredictorScorer] = []
-    for layer in layers {
-      if let predictor = layer.draft.predictor {
-        scorers.append(PredictorScorer(predictor, kernels: kernels, pool: pool))
-      }
-    }
-    let start = Self.nanoseconds
-    for _ in tokens {
-      for scorer in scorers { unsafe scorer.forEachPosition(0..<1, of: states) { _, _ in } }
-    }
-    return min(1, Double(Self.nanoseconds - start) / Double(max(1, arithmetic)))
-  }
-
-  private static var nanoseconds: Int {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    return shares.sorted()[shares.count / 2]
   }
 
   private func certificate(

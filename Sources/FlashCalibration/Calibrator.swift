@@ -22,7 +22,7 @@ package struct Calibrator {
     package var kind: PredictorKind
     package var rank: Int
     package var format: RowFormat?
-    package var isReordered: Bool
+    package var order: NeuronOrderKind
     /// For windows 1...16: of the neurons that fire for a token, the part that none of that many
     /// tokens before it had.
     package var trueNewFractionPerWindow: [Double]

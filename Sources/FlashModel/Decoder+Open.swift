@@ -108,12 +108,11 @@ extension Decoder {
   ) throws(FileFailure) -> [FlashFile] {
     let storage = options.storage
     var files: [FlashFile] = []
-    for path in [store.densePath, store.bundlesPath] + (storage.separateParts?.paths ?? []) {
-      files.append(try FlashFile(path: path, direct: storage.direct))
-    }
-    if options.sparsity == .predicted, store.calibration != nil {
-      files.append(try FlashFile(path: store.predictorPath, direct: storage.direct))
-    }
+    let usesPredictors = options.sparsity == .predicted && store.calibration != nil
+    let paths =
+      [store.densePath, store.bundlesPath] + (usesPredictors ? [store.predictorPath] : [])
+      + (storage.separateParts?.paths ?? [])
+    for path in paths { files.append(try FlashFile(path: path, direct: storage.direct)) }
     return files
   }
 }

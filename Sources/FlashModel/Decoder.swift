@@ -174,7 +174,8 @@ package import FlashWindow
     DecoderStatistics(
       forwardNanoseconds: forwardNanoseconds,
       arithmeticNanoseconds: core.arithmeticNanoseconds,
-      lookAheadNanoseconds: core.lookAheadNanoseconds, neurons: core.neuronCount,
+      lookAheadNanoseconds: core.lookAheadNanoseconds,
+      predictorNanoseconds: core.predictorNanoseconds, neurons: core.neuronCount,
       reads: core.residency.statistics, window: core.residency.windowStatistics)
   }
 

@@ -19,7 +19,9 @@ import FlashWindow
   /// Nanoseconds spent in kernels since the decoder was made.
   private(set) var arithmeticNanoseconds = 0
   /// Nanoseconds spent in guessing what the next layer wants, since the decoder was made.
-  var lookAheadNanoseconds = 0
+  private(set) var lookAheadNanoseconds = 0
+  /// Nanoseconds of the arithmetic's in which predictors named neurons.
+  private(set) var predictorNanoseconds = 0
   /// Neurons whose rows were all multiplied, since the decoder was made; a chunk's count once.
   var neuronCount = 0
 
@@ -57,6 +59,36 @@ import FlashWindow
         count: count, parts: parts, granularity: granularity, index: part)
       if !range.isEmpty { body(range) }
     }
+  }
+
+  /// Runs `body` and counts its time as looking ahead, arithmetic in it too: that is no part of the
+  /// answer.
+  func lookingAhead<Result>(_ body: () -> Result) -> Result {
+    let start = MonotonicClock.nanoseconds
+    let counted = arithmeticNanoseconds
+    // One span stands for all of it.
+    let recorder = recorder
+    self.recorder = nil
+    defer {
+      self.recorder = recorder
+      arithmeticNanoseconds = counted
+      let end = MonotonicClock.nanoseconds
+      lookAheadNanoseconds += end - start
+      recorder?.record(.lookAhead, from: start, to: end)
+    }
+    return body()
+  }
+
+  /// Runs `body` and counts its arithmetic as the predictors'.
+  func predicting<Result>(_ body: () -> Result) -> Result {
+    let counted = arithmeticNanoseconds
+    let kind = arithmetic
+    arithmetic = .predictor
+    defer {
+      arithmetic = kind
+      predictorNanoseconds += arithmeticNanoseconds - counted
+    }
+    return body()
   }
 
   /// Rounds `[tokenCount, width]` as dot products with rows of `format` want it, into

@@ -10,6 +10,8 @@ package struct DecoderStatistics: Sendable, Equatable {
   /// Wall time in which the next layer's neurons were guessed while this one's were awaited; the
   /// answer's arithmetic stands still in it.
   package var lookAheadNanoseconds = 0
+  /// Of the wall time in kernels, the part in which predictors named neurons.
+  package var predictorNanoseconds = 0
   /// Neurons of all layers that were computed: all, or those that fire; once for a chunk of tokens.
   package var neurons = 0
   package var reads = ReadStatistics()
@@ -27,12 +29,13 @@ package struct DecoderStatistics: Sendable, Equatable {
   package init() {}
 
   init(
-    forwardNanoseconds: Int, arithmeticNanoseconds: Int, lookAheadNanoseconds: Int, neurons: Int,
-    reads: ReadStatistics, window: WindowStatistics
+    forwardNanoseconds: Int, arithmeticNanoseconds: Int, lookAheadNanoseconds: Int,
+    predictorNanoseconds: Int, neurons: Int, reads: ReadStatistics, window: WindowStatistics
   ) {
     self.forwardNanoseconds = forwardNanoseconds
     self.arithmeticNanoseconds = arithmeticNanoseconds
     self.lookAheadNanoseconds = lookAheadNanoseconds
+    self.predictorNanoseconds = predictorNanoseconds
     self.neurons = neurons
     self.reads = reads
     windowHits = window.hits
@@ -85,6 +88,7 @@ package struct DecoderStatistics: Sendable, Equatable {
     difference.forwardNanoseconds -= earlier.forwardNanoseconds
     difference.arithmeticNanoseconds -= earlier.arithmeticNanoseconds
     difference.lookAheadNanoseconds -= earlier.lookAheadNanoseconds
+    difference.predictorNanoseconds -= earlier.predictorNanoseconds
     difference.neurons -= earlier.neurons
     difference.reads = later.reads - earlier.reads
     difference.windowHits -= earlier.windowHits

@@ -6,8 +6,8 @@ import FlashWindow
 /// Guesses of what the next layer will want, made where this layer would wait for its reads.
 ///
 /// The residual stream changes little from layer to layer, so the next layer's deciding rows times
-/// this layer's normed state tell which of its neurons probably fire. The answer never depends on a
-/// guess: it only says what is read early.
+/// this layer's normed state tell which of its neurons probably fire; where neurons are predicted,
+/// its predictor tells. The answer never depends on a guess: it only says what is read early.
 extension SparseFeedForward {
   /// Rows multiplied between two looks at the device, for each thread: some ten microseconds.
   private static let rowsPerLook = 64
@@ -47,21 +47,20 @@ extension SparseFeedForward {
     return rank(next, layer: layer + 1, neuronCount: done)
   }
 
+  /// The same by the next layer's predictor, all at once; nothing where the reads are back already.
+  func predictNext(_ predictor: SparsityPredictor, after layer: Int) -> Int {
+    let bundles = core.residency.manifest.bundles
+    guard layer + 1 < bundles.count, !core.residency.isLoadComplete,
+      predictor.guess(layer: layer + 1, core: core)
+    else { return 0 }
+    return rank(bundles[layer + 1], layer: layer + 1, neuronCount: bundles[layer + 1].neuronCount)
+  }
+
   /// Begins to read what was guessed.
   func lookAhead(after layer: Int, guessCount: Int) {
     unsafe core.residency.lookAhead(
       layer: layer + 1,
       strides: UnsafeBufferPointer(start: core.scratch.guessedStrides, count: guessCount))
-  }
-
-  /// Runs `body` and counts its time as looking ahead.
-  func timed<Result>(_ body: () -> Result) -> Result {
-    let start = MonotonicClock.nanoseconds
-    let result = body()
-    let end = MonotonicClock.nanoseconds
-    core.lookAheadNanoseconds += end - start
-    core.recorder?.record(.lookAhead, from: start, to: end)
-    return result
   }
 
   /// Ranks the strides of the first `neuronCount` neurons by their largest guess above zero.

@@ -15,10 +15,10 @@ extension SparseFeedForward {
     _ predictor: SparsityPredictor, _ weights: LayerWeights, layer: Int, tokenCount: Int
   ) throws(ReadFailure) {
     let bundles = weights.bundles
-    core.arithmetic = .predictor
-    let sets = predictor.activeNeurons(
-      layer: layer, neuronCount: bundles.neuronCount, tokenCount: tokenCount, core: core)
-    core.arithmetic = .gateUp
+    let sets = core.predicting {
+      predictor.activeNeurons(
+        layer: layer, neuronCount: bundles.neuronCount, tokenCount: tokenCount, core: core)
+    }
     if computesResidentGates {
       nameResident(weights, layer: layer, sets, tokenCount: tokenCount)
     }
@@ -33,7 +33,7 @@ extension SparseFeedForward {
     var done = 0
     while done < active.count {
       done = try loadAndAdd(
-        weights, layer: layer, active, sets, from: done, tokenCount: tokenCount)
+        predictor, weights, layer: layer, active, sets, from: done, tokenCount: tokenCount)
     }
   }
 
@@ -45,6 +45,9 @@ extension SparseFeedForward {
     guard sets.isSelective else { return }
     let bundles = weights.bundles
     let scratch = core.scratch
+    let part = bundles.parts.count - 1
+    let gate = offset(ofPart: part, neuron: 0, bundles, layer: layer)
+    let distance = offset(ofPart: part, neuron: 1, bundles, layer: layer) - gate
     var count = 0
     unsafe core.residency.forEachResidentStride(ofLayer: layer) { stride, base in
       let first = stride * bundles.neuronsPerStride
@@ -52,8 +55,7 @@ extension SparseFeedForward {
         let tokens = 0..<tokenCount
         if tokens.allSatisfy({ sets.contains(neuron, token: $0) }) { continue }
         unsafe scratch.activeNeurons[count] = Int32(neuron)
-        unsafe scratch.rowAddresses[count] =
-          base + bundles.offset(ofPart: bundles.parts.count - 1, neuron: neuron - first)
+        unsafe scratch.rowAddresses[count] = base + gate + (neuron - first) * distance
         count += 1
       }
     }
@@ -87,12 +89,13 @@ extension SparseFeedForward {
       let start = active.firstPlace(atLeast: first, from: 0)
       let range = start..<active.firstPlace(atLeast: end, from: start)
       guard !range.isEmpty else { return }
+      let rows = RowOffsets(bundles) { bundles.offset(ofPart: $0, neuron: $1) }
       for place in range {
         let neuron = active[place]
         let bundle = unsafe base + (neuron - first) / bundles.neuronsPerStride * bundles.stride
         let column = place - start
         unsafe scratch.upColumns[column] = Int32(column)
-        unsafe note(bundle, bundles, neuron, column: column, index: column)
+        unsafe note(bundle, rows, neuron, column: column, index: column)
       }
       multiplyRows(weights, columns: 0..<range.count, tokenCount: tokenCount)
       activatePredicted(weights, active, sets, range, tokenCount: tokenCount)
@@ -103,22 +106,26 @@ extension SparseFeedForward {
   /// Loads as many of the active neurons as there is room for, computing those that are in DRAM
   /// while the others fly, and adds them. Returns the place of the first one that is left.
   private func loadAndAdd(
-    _ weights: LayerWeights, layer: Int, _ active: ActiveSet, _ sets: PredictedSets,
-    from start: Int, tokenCount: Int
+    _ predictor: SparsityPredictor, _ weights: LayerWeights, layer: Int, _ active: ActiveSet,
+    _ sets: PredictedSets, from start: Int, tokenCount: Int
   ) throws(ReadFailure) -> Int {
     let bundles = weights.bundles
     let strides = unsafe core.scratch.activeStrides
     let strideCount = unsafe active.collectStrides(
       from: start, neuronsPerStride: bundles.neuronsPerStride, into: strides)
     let load = try unsafe core.residency.beginLoading(
-      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount))
+      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount), isAll: true)
     let lastStride = unsafe Int(strides[load.strideCount - 1])
     let loaded = active.firstPlace(
       atLeast: (lastStride + 1) * bundles.neuronsPerStride, from: start)
     let end = wholeGroups(start..<loaded, active, bundles).upperBound
-    let hits = fillBundles(load, active, start..<end, bundles)
+    let hits = fillBundles(load, active, start..<end, bundles, layer: layer)
     multiplyRows(weights, columns: 0..<hits, tokenCount: tokenCount)
+    let looksAhead = core.residency.looksAhead && tokenCount == 1 && end == active.count
+    let guessCount =
+      looksAhead ? core.lookingAhead { predictNext(predictor, after: layer) } : 0
     try core.residency.finishLoading()
+    if guessCount > 0 { core.lookingAhead { lookAhead(after: layer, guessCount: guessCount) } }
     multiplyRows(weights, columns: hits..<(end - start), tokenCount: tokenCount)
     activatePredicted(weights, active, sets, start..<end, tokenCount: tokenCount)
     addDown(bundles, active, first: 0, start..<end, tokenCount: tokenCount)
@@ -128,9 +135,13 @@ extension SparseFeedForward {
   /// Finds the rows of the places `range`: those in DRAM in the first columns, down columns in
   /// order. Returns how many are in DRAM.
   private func fillBundles(
-    _ load: WindowLoad, _ active: ActiveSet, _ range: Range<Int>, _ bundles: BundleLayout
+    _ load: WindowLoad, _ active: ActiveSet, _ range: Range<Int>, _ bundles: BundleLayout,
+    layer: Int
   ) -> Int {
     let scratch = core.scratch
+    let rows = RowOffsets(bundles) {
+      core.residency.frontOffset(ofPart: $0, neuron: $1, layer: layer)
+    }
     var columns = 0
     var hits = 0
     for wanted in [true, false] {
@@ -143,7 +154,7 @@ extension SparseFeedForward {
         guard unsafe load.isHit[stride] == wanted else { continue }
         let index = place - range.lowerBound
         unsafe scratch.upColumns[index] = Int32(columns)
-        unsafe note(load.addresses[stride], bundles, neuron, column: columns, index: index)
+        unsafe note(load.addresses[stride], rows, neuron, column: columns, index: index)
         columns += 1
       }
       if wanted { hits = columns }
@@ -153,18 +164,25 @@ extension SparseFeedForward {
 
   /// Notes where a neuron's rows are, given its stride's address.
   private func note(
-    _ bundle: UnsafeRawPointer, _ bundles: BundleLayout, _ neuron: Int, column: Int, index: Int
+    _ bundle: UnsafeRawPointer, _ rows: RowOffsets, _ neuron: Int, column: Int, index: Int
   ) {
-    let inside = neuron % bundles.neuronsPerStride
-    func row(_ part: Int) -> UnsafeRawPointer {
-      unsafe bundle + bundles.offset(ofPart: part, neuron: inside)
-    }
     let scratch = core.scratch
-    unsafe scratch.rowAddresses[column] = row(bundles.parts.count - 1)
-    unsafe scratch.downAddresses[index] = row(bundles.part(.down))
+    let inside = neuron % rows.neuronsPerStride
+    unsafe scratch.rowAddresses[column] = bundle + rows.deciding + inside * rows.decidingDistance
+    unsafe scratch.downAddresses[index] = bundle + rows.down + inside * rows.downDistance
     if core.configuration.isGated {
-      unsafe scratch.upAddresses[column] = row(bundles.part(.up))
+      unsafe scratch.upAddresses[column] = bundle + rows.up + inside * rows.upDistance
     }
+  }
+
+  /// Where a part of a neuron lies from its stride's first byte: in a slot, parts may lie as files
+  /// of their own have them.
+  private func offset(
+    ofPart part: Int, neuron: Int, _ bundles: BundleLayout, layer: Int
+  ) -> Int {
+    core.residency.isWindowed
+      ? core.residency.frontOffset(ofPart: part, neuron: neuron, layer: layer)
+      : bundles.offset(ofPart: part, neuron: neuron)
   }
 
   /// Multiplies deciding rows into `scratch.deciding` and up rows into `scratch.neuronOutputs`,
@@ -229,5 +247,32 @@ extension SparseFeedForward {
     unsafe tensor.map {
       unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
     }
+  }
+}
+
+/// Where the rows of a stride's neurons lie from its first byte, and how far apart.
+private struct RowOffsets {
+  let neuronsPerStride: Int
+  let deciding: Int
+  let decidingDistance: Int
+  let down: Int
+  let downDistance: Int
+  /// Zero where there is no gate.
+  let up: Int
+  let upDistance: Int
+
+  /// - Parameter offset: of a part and a neuron of the stride.
+  init(_ bundles: BundleLayout, offset: (Int, Int) -> Int) {
+    func distance(_ part: Int) -> Int { offset(part, 1) - offset(part, 0) }
+    let last = bundles.parts.count - 1
+    let downPart = bundles.part(.down)
+    let isGated = bundles.parts.contains { $0.role == .gate }
+    neuronsPerStride = bundles.neuronsPerStride
+    deciding = offset(last, 0)
+    decidingDistance = distance(last)
+    down = offset(downPart, 0)
+    downDistance = distance(downPart)
+    up = isGated ? offset(bundles.part(.up), 0) : 0
+    upDistance = isGated ? distance(bundles.part(.up)) : 0
   }
 }

@@ -54,7 +54,9 @@ extension SparseFeedForward {
     asked.activeCount = firing(neurons, tokenCount: tokenCount, after: asked.activeCount)
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
     do throws(ReadFailure) {
-      try extend(&asked.progress, by: active, weights.bundles, layer: layer)
+      try extend(
+        &asked.progress, by: active, weights.bundles, layer: layer,
+        isAll: neurons.upperBound == weights.bundles.neuronCount)
     } catch {
       asked.failure = error
     }
@@ -91,7 +93,7 @@ extension SparseFeedForward {
       progress.places = wholeGroups(progress.places, active, bundles)
       try finish(progress, weights, active, layer: layer, tokenCount: tokenCount)
       progress = Progress(places: progress.places.upperBound..<progress.places.upperBound)
-      try extend(&progress, by: active, bundles, layer: layer)
+      try extend(&progress, by: active, bundles, layer: layer, isAll: true)
     }
   }
 
@@ -133,8 +135,11 @@ extension SparseFeedForward {
 
   /// Asks the window for the active neurons behind those that the load has, as far as there is
   /// room, and notes where their rows are or will be.
+  ///
+  /// - Parameter isAll: whether the set is the token's whole set.
   private func extend(
-    _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout, layer: Int
+    _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout, layer: Int,
+    isAll: Bool
   ) throws(ReadFailure) {
     let start = progress.places.upperBound
     guard !progress.isFull, start < active.count else { return }
@@ -145,8 +150,8 @@ extension SparseFeedForward {
     let wanted = unsafe UnsafeBufferPointer(start: strides, count: count)
     let load =
       known == 0
-      ? try unsafe core.residency.beginLoading(layer: layer, strides: wanted)
-      : try unsafe core.residency.extendLoading(layer: layer, strides: wanted)
+      ? try unsafe core.residency.beginLoading(layer: layer, strides: wanted, isAll: isAll)
+      : try unsafe core.residency.extendLoading(layer: layer, strides: wanted, isAll: isAll)
     progress.strideCount = load.strideCount
     progress.isFull = load.strideCount < known + count
     guard load.strideCount > known else { return }
@@ -212,9 +217,9 @@ extension SparseFeedForward {
     let looksAhead =
       core.residency.looksAhead && tokenCount == 1
       && progress.places.upperBound == active.count
-    let guessCount = looksAhead ? timed { guessNext(after: layer) } : 0
+    let guessCount = looksAhead ? core.lookingAhead { guessNext(after: layer) } : 0
     try core.residency.finishLoading()
-    if guessCount > 0 { timed { lookAhead(after: layer, guessCount: guessCount) } }
+    if guessCount > 0 { core.lookingAhead { lookAhead(after: layer, guessCount: guessCount) } }
     let end = core.scratch.shape.feedForwardWidth
     if isGated {
       multiplyUp(weights, columns: end - progress.missCount..<end, tokenCount: tokenCount)

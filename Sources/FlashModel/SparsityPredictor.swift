@@ -106,7 +106,7 @@ extension SparsityPredictor {
       return unsafe PredictedSets(words: nil, wordsPerToken: words)
     }
     hide(predictor, tokenCount: tokenCount, core: core)
-    score(predictor, tokenCount: tokenCount, core: core)
+    unsafe score(predictor, tokenCount: tokenCount, into: scratch.neuronOutputs, core: core)
     let sets = unsafe PredictedSets(words: scratch.predictedSets, wordsPerToken: words)
     let bias = unsafe core.residency.predictor(predictor.firstExtent + 2)
       .assumingMemoryBound(to: Float.self)
@@ -124,6 +124,19 @@ extension SparsityPredictor {
       }
     }
     return sets
+  }
+
+  /// Writes a layer's scores for the one token in `scratch.normed`, the state of an earlier layer,
+  /// into `scratch.guesses`. Returns whether the layer has a predictor.
+  func guess(layer: Int, core: DecoderCore) -> Bool {
+    guard let predictor = layers[layer] else { return false }
+    let guesses = unsafe core.scratch.guesses
+    hide(predictor, tokenCount: 1, core: core)
+    unsafe score(predictor, tokenCount: 1, into: guesses, core: core)
+    let bias = unsafe core.residency.predictor(predictor.firstExtent + 2)
+      .assumingMemoryBound(to: Float.self)
+    unsafe core.kernels.add(bias, to: guesses, count: predictor.expansion.rows)
+    return true
   }
 
   /// `f(W1 · x)`, rounded as W2 takes it, into `scratch.preparedHidden`.
@@ -155,8 +168,11 @@ extension SparsityPredictor {
     }
   }
 
-  /// `W2 · hidden` into `scratch.neuronOutputs`.
-  private func score(_ predictor: LayerPredictor, tokenCount: Int, core: DecoderCore) {
+  /// `W2 · hidden` into `scores[t][neuron]`.
+  private func score(
+    _ predictor: LayerPredictor, tokenCount: Int, into scores: UnsafeMutablePointer<Float>,
+    core: DecoderCore
+  ) {
     let scratch = core.scratch
     let expansion = predictor.expansion
     let rows = unsafe core.residency.predictor(predictor.firstExtent + 1)
@@ -166,7 +182,7 @@ extension SparsityPredictor {
         rows: rows + part.lowerBound * expansion.rowByteCount, rowStride: expansion.rowByteCount,
         rowCount: part.count, activations: scratch.preparedHidden,
         activationStride: scratch.shape.hiddenByteCount, tokenCount: tokenCount,
-        output: scratch.neuronOutputs + part.lowerBound,
+        output: scores + part.lowerBound,
         outputStride: scratch.shape.feedForwardWidth)
     }
   }

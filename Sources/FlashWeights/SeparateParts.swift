@@ -3,7 +3,8 @@ internal import FlashKernels
 internal import Glibc
 
 /// The parts of neurons that a sparse run reads, copied out of a store's bundles into a file for
-/// each part: up rows in one, down columns in another, as a checkpoint has them.
+/// each part: up rows in one, down columns in another, where neurons are predicted gate rows in a
+/// third, as a checkpoint has them.
 ///
 /// They exist to measure what bundling brings. The files have no name, so that nothing of them is
 /// left when the process ends, however it ends; `paths` lead to them while this value lives.
@@ -13,9 +14,20 @@ package final class SeparateParts: Sendable {
   private let files: [NamelessFile]
   private let plan: PartsPlan
 
+  /// Whether all parts that are read of a store's neurons have rows of one length, which their
+  /// files need.
+  ///
+  /// - Parameter isWhole: whether the deciding part is among them.
+  package static func canSeparate(_ manifest: StoreManifest, isWhole: Bool) -> Bool {
+    manifest.bundles.allSatisfy { bundle in
+      let parts = PartsPlan.parts(of: bundle, isWhole: isWhole)
+      return parts.allSatisfy { $0.format == parts.first?.format }
+    }
+  }
+
   /// Bytes of disk that the files of a store take.
-  package static func requiredByteCount(of store: WeightStore) -> Int {
-    let plan = PartsPlan(store.manifest)
+  package static func requiredByteCount(of store: WeightStore, isWhole: Bool) -> Int {
+    let plan = PartsPlan(store.manifest, isWhole: isWhole)
     return plan.fileByteCount * plan.partCount
   }
 
@@ -26,17 +38,20 @@ package final class SeparateParts: Sendable {
 
   /// Copies the parts into files on the disk that holds `folder`.
   ///
+  /// Traps unless `canSeparate`.
+  ///
   /// - Parameters:
+  ///   - isWhole: whether the deciding part is copied too.
   ///   - isCancelled: asked every few megabytes; then `interrupted` is thrown.
   ///   - progress: called with the bytes written so far, and of all.
   /// - Throws: `diskSpace` before anything is written where there is not enough, and what reading
   ///   and writing throw.
   package init(
-    of store: WeightStore, in folder: String, isCancelled: () -> Bool = { false },
-    progress: (Int, Int) -> Void = { _, _ in }
+    of store: WeightStore, in folder: String, isWhole: Bool = false,
+    isCancelled: () -> Bool = { false }, progress: (Int, Int) -> Void = { _, _ in }
   ) throws(StoreError) {
-    plan = PartsPlan(store.manifest)
-    let required = Self.requiredByteCount(of: store)
+    plan = PartsPlan(store.manifest, isWhole: isWhole)
+    let required = Self.requiredByteCount(of: store, isWhole: isWhole)
     let free = try Folder.freeByteCount(folder)
     guard required <= free else {
       throw StoreError(
@@ -118,16 +133,23 @@ private struct PartsPlan: Sendable {
   /// Where each layer begins; a multiple of 4096.
   private let starts: [Int]
   let fileByteCount: Int
+  let partCount: Int
 
-  init(_ manifest: StoreManifest) {
+  /// The parts of a bundle that are read.
+  static func parts(of bundle: BundleLayout, isWhole: Bool) -> ArraySlice<BundleLayout.Part> {
+    bundle.parts.dropLast(isWhole ? 0 : 1)
+  }
+
+  init(_ manifest: StoreManifest, isWhole: Bool) {
     bundles = manifest.bundles
+    partCount = bundles.map { Self.parts(of: $0, isWhole: isWhole).count }.max() ?? 0
     var starts: [Int] = []
     var end = 0
     for bundle in bundles {
-      let fronts = bundle.parts.dropLast()
+      let fronts = Self.parts(of: bundle, isWhole: isWhole)
       precondition(
         fronts.allSatisfy { $0.format == fronts.first?.format },
-        "the parts of a front have rows of one length")
+        "the parts that are read have rows of one length")
       starts.append(end)
       end += Self.rowByteCount(bundle) * bundle.strideCount
       end = end.roundedUp(to: 4096)
@@ -135,8 +157,6 @@ private struct PartsPlan: Sendable {
     self.starts = starts
     fileByteCount = end
   }
-
-  var partCount: Int { bundles.map { $0.parts.count - 1 }.max() ?? 0 }
 
   /// Bytes of one part's rows of a stride.
   private static func rowByteCount(_ bundle: BundleLayout) -> Int {

@@ -21,12 +21,14 @@ struct FrontPlaces {
   private let parts: SeparateParts?
   /// Bytes from one separate part to the next in a slot.
   private let partByteCount: Int
+  private let isWhole: Bool
 
   /// - Parameters:
-  ///   - isWhole: whether the deciding part belongs to it, as where neurons are predicted.
+  ///   - isWhole: whether the deciding part belongs to it, as where neurons are predicted; it then
+  ///     is one of `parts` too.
   ///   - unit: the largest direct-I/O unit of the files.
   init(bundles: [BundleLayout], parts: SeparateParts?, isWhole: Bool, unit: Int) {
-    precondition(parts == nil || !isWhole, "whole bundles are not cut into parts")
+    self.isWhole = isWhole
     self.bundles = bundles
     self.parts = parts
     partByteCount = parts?.partByteCount(unit: max(512, unit)) ?? 0
@@ -45,7 +47,7 @@ struct FrontPlaces {
   /// The files that fronts are read from, as the read engine counts them.
   var fileIndices: Range<Int> {
     guard let parts else { return WeightSchedule.FileIndex.bundles..<2 }
-    let first = WeightSchedule.FileIndex.firstPart
+    let first = WeightSchedule.FileIndex.firstPart(usesPredictors: isWhole)
     return first..<first + parts.paths.count
   }
 

@@ -55,9 +55,10 @@ extension MemoryPlanner {
     return Self.pageRounded(min(8 << 20, max(64 << 10, bundleByteCount / 16)))
   }
 
-  /// Guesses are reads beside others, of whole fronts, made from resident deciding rows.
+  /// Guesses are reads beside others, of whole fronts, made from resident deciding rows or by
+  /// predictors.
   var lookAheadSlots: Int {
-    let isOff = options.lookAhead == .off || !options.overlapsReads || usesPredictors
+    let isOff = options.lookAhead == .off || !options.overlapsReads
     return isOff || options.separateParts != nil ? 0 : LookAheadArea.slotCount
   }
 

@@ -27,10 +27,11 @@ struct WeightSchedule {
   enum FileIndex {
     static let dense = 0
     static let bundles = 1
-    /// Neurons' parts in files of their own, where a run has them.
-    static let firstPart = 2
-    /// There only where neurons are predicted; parts are then in no files of their own.
+    /// There only where neurons are predicted.
     static let predictor = 2
+
+    /// Neurons' parts in files of their own, where a run has them, come last.
+    static func firstPart(usesPredictors: Bool) -> Int { usesPredictors ? 3 : 2 }
   }
 
   private let capacity: Int

@@ -108,23 +108,24 @@ import FlashWeights
   ///
   /// - Precondition: `finish` ended the last load.
   func begin(
-    layer: Int, strides: UnsafeBufferPointer<Int32>
+    layer: Int, strides: UnsafeBufferPointer<Int32>, isAll: Bool = true
   ) throws(ReadFailure) -> WindowLoad {
     precondition(!strides.isEmpty, "a load wants something")
     strideCount = 0
     stagedCount = 0
-    return try unsafe extend(layer: layer, strides: strides)
+    return try unsafe extend(layer: layer, strides: strides, isAll: isAll)
   }
 
   /// Finds as many of the strides, from the first on, as there is room for, and puts reads in
   /// flight for those that are not in DRAM.
   ///
+  /// - Parameter isAll: whether the token wants nothing of the layer behind them.
   /// - Precondition: `strides` are ascending, and behind those that the load has.
   func extend(
-    layer: Int, strides: UnsafeBufferPointer<Int32>
+    layer: Int, strides: UnsafeBufferPointer<Int32>, isAll: Bool
   ) throws(ReadFailure) -> WindowLoad {
     engine.recorder?.label = ReadLabel(layer: layer, purpose: .demand)
-    unsafe cache.use(Span(_unsafeElements: strides), in: LayerIndex(layer))
+    unsafe cache.use(Span(_unsafeElements: strides), in: LayerIndex(layer), isAll: isAll)
     let fronts = fronts[layer]
     let slots = unsafe places.slots[layer]
     let slotByteCount = unsafe places.slotByteCount
@@ -208,24 +209,28 @@ import FlashWeights
 extension WeightResidency {
   /// Finds or begins to read the fronts of strides; see `WindowLoad`.
   ///
-  /// - Parameter strides: ascending, each once, at least one.
+  /// - Parameters:
+  ///   - strides: ascending, each once, at least one.
+  ///   - isAll: whether the token wants nothing of the layer behind them.
   /// - Precondition: `isWindowed`, and the last load was finished.
   package func beginLoading(
-    layer: Int, strides: UnsafeBufferPointer<Int32>
+    layer: Int, strides: UnsafeBufferPointer<Int32>, isAll: Bool
   ) throws(ReadFailure) -> WindowLoad {
     guard let window else { preconditionFailure("bundles are not windowed") }
-    return try unsafe window.begin(layer: layer, strides: strides)
+    return try unsafe window.begin(layer: layer, strides: strides, isAll: isAll)
   }
 
   /// Adds strides of the layer to the load under way; what it lent before stays lent.
   ///
-  /// - Parameter strides: ascending, each once, and behind those that the load has. Where it has
-  ///   no more room, it takes fewer, and none from then on.
+  /// - Parameters:
+  ///   - strides: ascending, each once, and behind those that the load has. Where it has no more
+  ///     room, it takes fewer, and none from then on.
+  ///   - isAll: whether the token wants nothing of the layer behind them.
   package func extendLoading(
-    layer: Int, strides: UnsafeBufferPointer<Int32>
+    layer: Int, strides: UnsafeBufferPointer<Int32>, isAll: Bool
   ) throws(ReadFailure) -> WindowLoad {
     guard let window else { preconditionFailure("bundles are not windowed") }
-    return try unsafe window.extend(layer: layer, strides: strides)
+    return try unsafe window.extend(layer: layer, strides: strides, isAll: isAll)
   }
 
   /// Waits until everything that the load lent is valid.

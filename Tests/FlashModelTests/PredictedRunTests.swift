@@ -13,6 +13,7 @@ struct PredictedRunTests {
 
   private static func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }
 
+  /// As many neurons as make a window worth its tables; fewer where none is wanted.
   private static func model(_ family: TinyModel.Family, neurons: Int = 1500) -> TinyModel {
     TinyModel(
       family: family, seed: 7, width: 64, headDimension: 16,
@@ -63,7 +64,7 @@ struct PredictedRunTests {
 
   @Test(arguments: TinyModel.Family.allCases)
   func whatIsPredictedIsComputedAndNothingElse(family: TinyModel.Family) throws {
-    let model = Self.model(family)
+    let model = Self.model(family, neurons: 300)
     let converted = try Self.convert(model, .f32)
     let draft = TestCalibration.draft(converted.store, seed: 5, format: .f32, shift: -2)
     let store = try TestCalibration.install(draft, in: converted.store)
@@ -112,8 +113,7 @@ struct PredictedRunTests {
     let dense = try DecoderRuns.logits(store, Self.tokens, options: Self.options(.dense))
     #expect(expected != Self.bits(dense))
     let variants: [(percent: Int?, chunk: Int, threads: Int)] = [
-      (nil, 1, 1), (nil, 7, 3), (0, 64, 2), (0, 1, 3), (10, 7, 1), (30, 1, 2), (60, 7, 2),
-      (60, 64, 1),
+      (nil, 1, 1), (nil, 7, 3), (0, 64, 2), (10, 7, 1), (30, 1, 2), (60, 7, 3),
     ]
     for (percent, chunk, threads) in variants {
       var options = base
@@ -123,7 +123,10 @@ struct PredictedRunTests {
       options.storage.engine = threads == 2 ? .pread : .auto
       options.storage.policy = chunk == 1 ? .window(tokens: 1) : .lfru
       if let percent { options = try DecoderRuns.limited(options, store, percent: percent) }
-      let bits = Self.bits(try DecoderRuns.logits(store, Self.tokens, options: options))
+      let decoder = try Decoder(store: store, options: options)
+      let isResident = decoder.plan.feedForward == .resident
+      #expect(isResident == (percent == nil), "\(percent ?? 100) %")
+      let bits = Self.bits(try DecoderRuns.logits(decoder, Self.tokens))
       #expect(bits == expected, "\(percent ?? 100) %, chunks of \(chunk)")
     }
   }
@@ -141,6 +144,94 @@ struct PredictedRunTests {
       let (decoder, _) = try DecoderRuns.simulated(
         store, options, seed: seed, unit: 4096, faults: faults)
       #expect(Self.bits(try DecoderRuns.logits(decoder, Self.tokens)) == expected)
+    }
+  }
+
+  /// A device that is slow enough for something to be guessed while its reads are out.
+  @Test func whatTheNextLayersPredictorSaysIsReadEarlyAndChangesNothing() throws {
+    let converted = try Self.convert(Self.model(.deci), .q8_0)
+    let store = try TestCalibration.install(
+      TestCalibration.draft(converted.store, seed: 6, format: .q8_0, shift: -3),
+      in: converted.store)
+    var base = Self.options(.predicted)
+    base.prefillChunk = 1
+    base.logitsRowCapacity = 1
+    let expected = Self.bits(try DecoderRuns.logits(store, Self.tokens, options: base))
+    var used = 0
+    for choice in [LookAheadChoice.auto, .off] {
+      for percent in [0, 30] {
+        var options = base
+        options.storage.lookAhead = choice
+        options = try DecoderRuns.limited(options, store, percent: percent, unit: 4096)
+        let (decoder, _) = try DecoderRuns.simulated(store, options, seed: 3, unit: 4096)
+        #expect(Self.bits(try DecoderRuns.logits(decoder, Self.tokens)) == expected)
+        let guesses = decoder.statistics.lookAhead
+        #expect(guesses.used <= guesses.issued)
+        if choice == .off { #expect(guesses.issued == 0) }
+        used += guesses.used
+      }
+    }
+    #expect(used > 0)
+  }
+
+  @Test(arguments: [TinyModel.Family.deci, .opt])
+  func partsThatLieApartChangeNothing(family: TinyModel.Family) throws {
+    let converted = try Self.convert(Self.model(family), .q8_0)
+    let store = try TestCalibration.install(
+      TestCalibration.draft(converted.store, seed: 6, format: .q8_0, shift: -3),
+      in: converted.store)
+    let folder = try ProjectFiles.TemporaryFolder()
+    let parts = try SeparateParts(of: store, in: folder.path, isWhole: true)
+    #expect(parts.paths.count == (family == .opt ? 2 : 3))
+    let base = Self.options(.predicted)
+    let expected = Self.bits(try DecoderRuns.logits(store, Self.tokens, options: base))
+    for residency in [StorageOptions.Residency.decidingRows, .window] {
+      for overlaps in [true, false] {
+        var options = base
+        options.storage.residency = residency
+        options.storage.overlapsReads = overlaps
+        options.storage.separateParts = parts
+        let bits = Self.bits(try DecoderRuns.logits(store, Self.tokens, options: options))
+        #expect(bits == expected, "\(residency), overlap \(overlaps)")
+      }
+    }
+  }
+
+  /// Where everything is in DRAM, whatever fires is named or found.
+  @Test(arguments: TinyModel.Family.allCases)
+  func residentGatesOfAWholeModelEqualExact(family: TinyModel.Family) throws {
+    let converted = try Self.convert(Self.model(family), .q8_0)
+    let store = try TestCalibration.install(
+      TestCalibration.draft(converted.store, seed: 6, format: .q8_0, shift: -3),
+      in: converted.store)
+    let exact = try DecoderRuns.logits(store, Self.tokens, options: Self.options(.exact))
+    var options = Self.options(.predicted)
+    options.computesResidentGates = true
+    let found = try DecoderRuns.logits(store, Self.tokens, options: options)
+    #expect(Self.bits(found) == Self.bits(exact))
+    options.computesResidentGates = false
+    let predicted = try DecoderRuns.logits(store, Self.tokens, options: options)
+    #expect(Self.bits(predicted) != Self.bits(exact))
+    // A window holds a part of them: more is found than was named.
+    var named = try DecoderRuns.limited(options, store, percent: 40)
+    let least = try Decoder(store: store, options: named)
+    _ = try DecoderRuns.logits(least, Self.tokens)
+    named.computesResidentGates = true
+    let more = try Decoder(store: store, options: named)
+    _ = try DecoderRuns.logits(more, Self.tokens)
+    #expect(more.statistics.neurons > least.statistics.neurons)
+  }
+
+  @Test func predictorsAreAPartOfTheArithmetic() throws {
+    let converted = try Self.convert(Self.model(.deci, neurons: 300), .q8_0)
+    let store = try TestCalibration.install(
+      TestCalibration.draft(converted.store, seed: 6, shift: -3), in: converted.store)
+    for sparsity in [SparsityChoice.dense, .predicted] {
+      let decoder = try Decoder(store: store, options: Self.options(sparsity))
+      _ = try DecoderRuns.logits(decoder, Self.tokens)
+      let statistics = decoder.statistics
+      #expect((statistics.predictorNanoseconds > 0) == (sparsity == .predicted))
+      #expect(statistics.predictorNanoseconds < statistics.arithmeticNanoseconds)
     }
   }
 
@@ -202,7 +293,7 @@ struct PredictedRunTests {
   }
 
   @Test func withoutACertificateNothingIsPredicted() throws {
-    let converted = try Self.convert(Self.model(.deci), .q8_0)
+    let converted = try Self.convert(Self.model(.deci, neurons: 96), .q8_0)
     func refusal(_ store: WeightStore) -> DecoderError? {
       #expect(throws: DecoderError.self) {
         try Decoder.plan(store: store, options: Self.options(.predicted))
@@ -216,7 +307,7 @@ struct PredictedRunTests {
     options.allowsUnpriced = true
     #expect(try DecoderRuns.logits(staged, Self.tokens, options: options).count > 0)
     installer.discard()
-    var silu = Self.model(.llama)
+    var silu = Self.model(.llama, neurons: 96)
     silu.configuration.activation = .silu
     let smooth = try Self.convert(silu, .q4_0)
     guard case .unsupported(let text) = refusal(smooth.store) else {

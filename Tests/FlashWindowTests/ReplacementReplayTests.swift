@@ -30,6 +30,10 @@ struct ReplacementReplayTests {
     return trace
   }
 
+  private static func evenCuts(_ strideCount: Int, sliceCount: Int) -> [Int] {
+    (1..<sliceCount).map { strideCount * $0 / sliceCount }
+  }
+
   @Test func nothingBeatsTheOptimum() {
     for seed in 0..<12 as Range<UInt64> {
       let counts = [3, 20, 41]
@@ -39,9 +43,13 @@ struct ReplacementReplayTests {
         let slots = counts.map { Int(Double($0) * fraction) }
         let optimum = replay.optimum(slotsPerLayer: slots)
         for policy in Self.policies {
-          let outcome = replay.outcome(of: policy, slotsPerLayer: slots)
-          #expect(outcome.hits <= optimum.hits, "seed \(seed), \(policy), slots \(slots)")
-          #expect(outcome.hits + outcome.misses == optimum.hits + optimum.misses)
+          for sliceCount in [1, 3] {
+            let outcome = replay.outcome(
+              of: policy, slotsPerLayer: slots,
+              cuts: counts.map { Self.evenCuts($0, sliceCount: sliceCount) })
+            #expect(outcome.hits <= optimum.hits, "seed \(seed), \(policy), slots \(slots)")
+            #expect(outcome.hits + outcome.misses == optimum.hits + optimum.misses)
+          }
         }
       }
     }
@@ -99,6 +107,26 @@ struct ReplacementReplayTests {
         #expect(outcome.hits == distances.filter { $0 < slots }.count, "\(slots) slots")
       }
     }
+  }
+
+  /// Tokens that use the same steady strides all the while and a few new ones each time: what they
+  /// used last stays while not all is known that they use.
+  @Test(arguments: [ReplacementPolicy.lru, .lfu, .lfru])
+  func slicesGiveUpNothingThatTheTokenWantsLater(policy: ReplacementPolicy) {
+    // The steady ones are those that were used least: they begin when all others were used often.
+    var trace = ActiveSetTrace(strideCounts: [64])
+    for token in 0..<120 {
+      let steady = token < 60 ? Array(32..<56) : Array(40..<64)
+      for stride in [token % 32] + steady {
+        trace.append(StrideIndex(stride), layer: LayerIndex(0))
+      }
+      trace.endToken()
+    }
+    let replay = ReplacementReplay(trace)
+    let whole = replay.outcome(of: policy, slotsPerLayer: [26])
+    let sliced = replay.outcome(
+      of: policy, slotsPerLayer: [26], cuts: [Self.evenCuts(64, sliceCount: 8)])
+    #expect(sliced.hits >= whole.hits - 8, "\(sliced.hits) of \(whole.hits)")
   }
 
   @Test func aTraceHandsOutWhatWasNoted() {

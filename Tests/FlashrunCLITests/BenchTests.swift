@@ -171,6 +171,72 @@ struct BenchTests {
     #expect(outcome.output.contains("all rows chose the same tokens"))
   }
 
+  /// The sample, calibrated on text that it wrote.
+  static let calibrated = Result {
+    let path = "\(Tool.folder)/bench-calibrated.flash"
+    try FileManager.default.copyItem(atPath: Tool.store.get(), toPath: path)
+    let outcome = try Tool.run(["calibrate", path, "--self-text", "128"])
+    guard outcome.status == 0 else { throw ConversionFailed(outcome: outcome) }
+    return path
+  }
+
+  @Test func modesAndPoliciesStandSideBySide() throws {
+    let arguments = ["bench", "--compare-modes", "-m", try Self.calibrated.get()]
+    let outcome = try Tool.run(
+      arguments + ["-p", "8", "-n", "6", "-r", "2", "--mem-limit", "64M", "-o", "json"])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let entries = try objects(outcome)
+    let policies: [String?] = ["window", "lru", "lfu", "lfru"]
+    #expect(
+      entries.map { $0["mode"] as? String }
+        == ["dense"] + policies.map { _ in "exact" } + policies.map { _ in "predicted" })
+    #expect(entries.map { $0["cache_policy"] as? String } == [nil] + policies + policies)
+    for (index, entry) in entries.enumerated() {
+      #expect(entry["lossless"] as? Bool == (index < 5))
+      #expect(entry["perplexity"] is Double && entry["reads_per_token"] is Double)
+      #expect((entry["cache_hit"] is NSNull) == (index == 0))
+      #expect((entry["samples_ts"] as? [Double])?.count == 2)
+    }
+    // With room for everything nothing is dropped, so policies make no difference.
+    let whole = try Tool.run(arguments + ["-p", "8", "-n", "4", "--mem-limit", "1G"])
+    #expect(whole.status == 0, "\(whole.error)")
+    let lines = whole.output.split(separator: "\n")
+    #expect(lines.filter { $0.hasPrefix("|") }.count == 2 + 3)
+    #expect(whole.output.contains("from the certificate") && !whole.output.contains("lfru"))
+  }
+
+  @Test func modesThatCannotBeComparedAreSaid() throws {
+    let plain = try Tool.run([
+      "bench", "--compare-modes", "-m", Tool.store.get(), "-p", "4", "-n", "2", "--mem-limit",
+      "64M", "-o", "jsonl",
+    ])
+    #expect(plain.status == 0, "\(plain.error)")
+    #expect(plain.error.contains("predicted is left out"))
+    #expect(plain.output.split(separator: "\n").count == 5)
+    let smooth = try Tool.run([
+      "bench", "--compare-modes", "-m", Self.dense.get(), "-p", "4", "-n", "2", "-o", "jsonl",
+    ])
+    #expect(smooth.error.contains("dense is its only mode"))
+    #expect(smooth.output.split(separator: "\n").count == 1)
+    let both = try Tool.run(["bench", "--compare-modes", "--ablation", "-m", Tool.store.get()])
+    #expect(both.status == 64)
+  }
+
+  @Test func predictorsTakeTheirPlaceInTheAblation() throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let outcome = try Tool.run([
+      "bench", "--ablation", "--sparsity", "predicted", "-m", Self.calibrated.get(), "-p", "8",
+      "-n", "6", "--mem-limit", "64M", "--ablation-dir", folder.path, "-o", "json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let entries = try objects(outcome)
+    #expect(entries.map { $0["step"] as? String } == rows)
+    for (index, entry) in entries.enumerated() {
+      #expect(entry["mode"] as? String == (index < 2 ? "dense" : "predicted"))
+      #expect(entry["predictor_ms"] is Double == (index >= 2))
+    }
+  }
+
   @Test(arguments: [SIGINT, SIGTERM, SIGKILL])
   func aSignalLeavesNoFileOfTheAblation(signal: Int32) throws {
     let folder = try ProjectFiles.TemporaryFolder()

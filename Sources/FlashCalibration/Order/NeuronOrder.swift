@@ -3,6 +3,13 @@ internal import FlashKernels
 internal import FlashWeights
 internal import FlashWindow
 
+/// What a layer's order of neurons goes by.
+package enum NeuronOrderKind: String, Sendable {
+  case unchanged, heat
+  /// Heat, and among the cold who fires with whom.
+  case coactivation
+}
+
 /// The order of a layer's neurons on flash: hot first, and the cold by co-activation where that
 /// saves reads.
 struct NeuronOrder {
@@ -25,15 +32,17 @@ struct NeuronOrder {
   /// Tokens of the window whose misses are counted.
   private static let window = 5
 
-  /// For each place the neuron; nil where no order is better than the one there is.
-  func order() -> [Int]? {
-    guard sample.neuronCount > 1 else { return nil }
+  /// For each place the neuron, nil where no order is better than the one there is; and what the
+  /// order goes by.
+  func order() -> (places: [Int]?, kind: NeuronOrderKind) {
+    guard sample.neuronCount > 1 else { return (nil, .unchanged) }
     let hot = byCount
     let together = byCoactivation(hot)
     let (plain, merged) = (readCount(hot), readCount(together))
-    let isMerged = Double(merged) <= Double(plain) * (1 - Self.leastSaving)
+    let isMerged = merged < plain && Double(merged) <= Double(plain) * (1 - Self.leastSaving)
     let order = isMerged ? together : hot
-    return order.indices.allSatisfy { order[$0] == $0 } ? nil : order
+    if order.indices.allSatisfy({ order[$0] == $0 }) { return (nil, .unchanged) }
+    return (order, isMerged ? .coactivation : .heat)
   }
 
   /// Hot first; neurons that fire equally often stay as they are.

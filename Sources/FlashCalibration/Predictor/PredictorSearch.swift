@@ -37,10 +37,13 @@ struct PredictorSearch {
   private static let missUse = 0.8
   /// Predicted over true activity from which on nothing is left to gain.
   private static let goodEnough = 1.15
-  /// A rank that does not save this part of the predicted activity ends the search.
+  /// A rank that does not save this part of the predicted activity ends the search, and a training
+  /// that does not is not tried again.
   private static let leastGain = 0.02
-  /// Multiplications of one training; more positions or wider layers get fewer steps.
+  /// Multiplications of one training; wider layers get fewer steps.
   private static let trainingWork = 1e10
+  /// The most often that a training sees a position: few positions are learned by heart.
+  private static let mostPasses = 24
 
   private var fitted: Range<Int> { 0..<max(1, sample.positionCount - asideCount) }
   private var aside: Range<Int> {
@@ -61,14 +64,12 @@ struct PredictorSearch {
     guard trueActivity * Self.goodEnough < 1 else { return [.all] }
     var found = [PredictorCandidate.all]
     var best = 1.0
-    var hasPerceptron = true
+    var kinds: [PredictorKind] = [.lowRankGate, .perceptron]
     for rank in ranks {
-      let made = try candidates(
-        rank: rank, trueActivity, triesPerceptron: hasPerceptron, isCancelled: isCancelled)
+      let (made, helped) = try candidates(
+        rank: rank, trueActivity, training: kinds, isCancelled: isCancelled)
       found += made.filter { $0.byteCount <= settings.byteLimit }
-      // One that loses to a gate of its rank loses at every rank above: it spends two units on
-      // each direction.
-      hasPerceptron = made.contains { $0.predictor?.kind == .perceptron }
+      kinds = helped
       let activity = made.map(\.predictedActivity).min() ?? 1
       if activity <= trueActivity * Self.goodEnough { break }
       if rank > 32, activity > best * (1 - Self.leastGain) { break }
@@ -103,30 +104,36 @@ struct PredictorSearch {
       byteCount: byteCount(32, .q4_0), predictedActivity: 0)
   }
 
-  /// The best of one rank, in each type.
+  /// The best of one rank, in each type, and of the kinds that are to be trained those that may
+  /// help at the ranks above too.
+  ///
+  /// What training cannot add to a gate of few directions it cannot add to one of more, which is
+  /// nearer to the whole gate; and a perceptron that loses to a gate of its rank loses at every
+  /// rank above, since it spends two units on each direction.
   private func candidates(
-    rank: Int, _ trueActivity: Double, triesPerceptron: Bool, isCancelled: () -> Bool
-  ) throws(CalibrationError) -> [PredictorCandidate] {
+    rank: Int, _ trueActivity: Double, training kinds: [PredictorKind], isCancelled: () -> Bool
+  ) throws(CalibrationError) -> (best: [PredictorCandidate], helped: [PredictorKind]) {
     let mean = sample.mean(fitted)
     let gate = LowRankGate(
       gates: weights.gates, states: sample.centered(fitted, mean: mean), mean: mean,
       decidingBias: weights.decidingBias, weights: errorWeights, rank: rank, seed: settings.seed)
     let start = PredictorWeights(gate, variances: variances, threshold: settings.rule.threshold)
     var best = priced(start)
-    var origins = [start]
-    if triesPerceptron {
-      origins.append(PredictorWeights(doubling: start.truncated(to: rank / 2)))
-    }
     // The types are tried together: what is good enough in the smallest needs no training.
     let isGood = best.allSatisfy { $0.predictedActivity <= trueActivity * Self.goodEnough }
-    for origin in origins where !isGood {
+    var helped: [PredictorKind] = []
+    for kind in kinds where !isGood {
       if isCancelled() { throw .cancelled }
+      let origin =
+        kind == .perceptron ? PredictorWeights(doubling: start.truncated(to: rank / 2)) : start
       for (index, candidate) in priced(trained(origin)).enumerated()
       where candidate.predictedActivity < best[index].predictedActivity {
+        let gain = 1 - candidate.predictedActivity / best[index].predictedActivity
+        if gain > Self.leastGain, !helped.contains(kind) { helped.append(kind) }
         best[index] = candidate
       }
     }
-    return best
+    return (best, helped)
   }
 
   /// Each neuron's answers count in units of their deviation.
@@ -145,7 +152,9 @@ struct PredictorSearch {
     var training = PredictorTraining.Settings()
     training.seed = settings.seed
     let work = Double(training.batchLength) * Double(start.expansion.count + start.reduction.count)
-    training.stepCount = max(60, min(600, Int(Self.trainingWork / work)))
+    let steps = max(60, min(600, Int(Self.trainingWork / work)))
+    let perPass = (fitted.count + training.batchLength - 1) / training.batchLength
+    training.stepCount = min(steps, Self.mostPasses * perPass)
     return PredictorTraining(
       start, sample: sample, positions: fitted, pool: pool, settings: training
     ).run()

@@ -39,7 +39,7 @@ package struct ReplacementReplay: Sendable {
         for cut in (cuts.isEmpty ? [] : cuts[layer.value]) + [Int.max] {
           let part = rest.prefix { $0 < cut }
           rest = rest.dropFirst(part.count)
-          cache.use(part.span, in: layer)
+          cache.use(part.span, in: layer, isAll: cut == .max)
           for stride in part { _ = cache.request(StrideIndex(Int(stride)), in: layer) }
         }
         cache.finishLoading()

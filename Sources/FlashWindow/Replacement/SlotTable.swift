@@ -15,6 +15,13 @@ struct SlotTable {
   private(set) var strideInSlot: [Int32]
   private(set) var queue: EvictionQueue
   private var contest: AdmissionContest?
+  /// Whether this token may yet want what the one before used: while not all that it wants is known,
+  /// by a policy that would give that up for a newcomer. Oldest use first never would before all
+  /// else.
+  ///
+  /// Without it a synthetic model whose layers are asked for in slices hit 86.6 % with `lfru` where
+  /// `lru` hit 91.0 %.
+  private var keepsLastToken = false
 
   init(strideCount: Int, slotCount: Int, policy: ReplacementPolicy) {
     precondition(strideCount < Int32.max && slotCount < Int32.max, "indices are 32 bits")
@@ -41,6 +48,9 @@ struct SlotTable {
       + strideInSlot.count * EvictionQueue.byteCountPerSlot
       + (contest == nil ? 0 : AdmissionContest.byteCount)
   }
+
+  /// Says whether all that this token wants was noted.
+  mutating func setKnown(_ isKnown: Bool) { keepsLastToken = !isKnown && policy.keepsScores }
 
   /// The slot of a stride that is there, which this token then uses.
   mutating func use(_ stride: Int, _ clock: ReplacementClock) -> Int? {
@@ -113,10 +123,11 @@ struct SlotTable {
     while queue.hasHeld { queue.restore(key: key(of: queue.nextHeld)) }
   }
 
-  /// The slot in front whose key is true and which this token does not use.
+  /// The slot in front whose key is true and which this token does not use, nor may yet use.
   private mutating func firstToGo(_ clock: ReplacementClock) -> Int? {
+    let keptFrom = keepsLastToken ? clock.token - 1 : clock.token
     while let front = queue.front {
-      if lastUse[Int(strideInSlot[front.slot])] == clock.token {
+      if lastUse[Int(strideInSlot[front.slot])] >= keptFrom {
         queue.holdFront()
         continue
       }

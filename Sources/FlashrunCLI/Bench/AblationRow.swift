@@ -8,15 +8,15 @@ struct AblationRow: Sendable {
   /// The rows of this ablation.
   var steps: [AblationStep]
   var configuration: BenchConfiguration
-  /// Of the decode passes; at least one.
-  var samples: [BenchSample]
+  var outcome: DecodePasses.Outcome
   var test: BenchTest
   /// Milliseconds a token of the row above.
   var previous: Double?
-  var label: OpenModelLabel
-  var peakByteCount: Int?
 
-  private var total: DecoderStatistics { samples.reduce(into: .init()) { $0 += $1.decoder } }
+  /// Of the decode passes; at least one.
+  private var samples: [BenchSample] { outcome.samples }
+  private var label: OpenModelLabel { outcome.label }
+  private var total: DecoderStatistics { outcome.total }
   private var tokenCount: Double { Double(test.generationCount * samples.count) }
   private func perToken(_ value: Int) -> Double { Double(value) / tokenCount }
 
@@ -30,6 +30,10 @@ struct AblationRow: Sendable {
   /// Milliseconds a token in which arithmetic waited for them.
   private var stallMilliseconds: Double { perToken(total.stallNanoseconds) / 1e6 }
   var arithmeticMilliseconds: Double { perToken(total.arithmeticNanoseconds) / 1e6 }
+  /// Milliseconds a token of the arithmetic's in which predictors named neurons; nil without them.
+  private var predictorMilliseconds: Double? {
+    configuration.mode == .predicted ? perToken(total.predictorNanoseconds) / 1e6 : nil
+  }
   var bytesPerToken: Double { perToken(total.reads.byteCount) }
   var readsPerToken: Double { perToken(total.reads.readCount) }
 
@@ -42,14 +46,10 @@ struct AblationRow: Sendable {
 
   /// Weights that the plan keeps in DRAM, the window among them.
   private var residentByteCount: Int {
-    configuration.plan.items.reduce(0) { sum, item in
-      ["weights", "deciding rows", "window"].contains(item.name) ? sum + item.byteCount : sum
+    let names = ["weights", "deciding rows", "predictor", "window"]
+    return configuration.plan.items.reduce(0) { sum, item in
+      names.contains(item.name) ? sum + item.byteCount : sum
     }
-  }
-
-  private var hitRate: Double? {
-    let lookups = total.windowHits + total.windowMisses
-    return lookups > 0 ? Double(total.windowHits) / Double(lookups) : nil
   }
 
   /// `naive to overlap: bytes 68x less, I/O time 21x less, 14x as fast`.
@@ -60,7 +60,8 @@ struct AblationRow: Sendable {
     return "\(first.step.rawValue) to \(step.rawValue): "
       + "\(times(first.bytesPerToken, bytesPerToken)) fewer bytes, "
       + "\(times(first.ioMilliseconds, ioMilliseconds)) less I/O time, "
-      + "\(times(first.milliseconds, milliseconds)) as fast; all rows chose the same tokens"
+      + "\(times(first.milliseconds, milliseconds)) as fast; all rows "
+      + (configuration.mode == .predicted ? "of one mode " : "") + "chose the same tokens"
   }
 
   func record(_ model: ModelLabel) -> BenchRecord {
@@ -83,12 +84,13 @@ struct AblationRow: Sendable {
       .init("bytes_per_s", .number(bandwidth)), .init("io_ms", .number(ioMilliseconds)),
       .init("stall_ms", .number(stallMilliseconds)),
       .init("arithmetic_ms", .number(arithmeticMilliseconds)),
+      .init("predictor_ms", .number(predictorMilliseconds)),
       .init("total_ms", .number(milliseconds)),
       .init("stddev_ms", .number(SampleMath.deviation(sampleMilliseconds))),
       .init("avg_ts", .number(SampleMath.mean(rates))),
       .init("stddev_ts", .number(SampleMath.deviation(rates))),
-      .init("ratio", .number(ratio)), .init("cache_hit", .number(hitRate)),
-      .init("peak_rss", .integer(peakByteCount)), .init("io_backend", .text(label.engine)),
+      .init("ratio", .number(ratio)), .init("cache_hit", .number(outcome.hitRate)),
+      .init("peak_rss", .integer(outcome.peakByteCount)), .init("io_backend", .text(label.engine)),
       .init("mode", .text(label.mode)), .init("isa", .text(label.instructionSet)),
       .init("samples_ms", .list(sampleMilliseconds.map { .number($0) })),
     ]
@@ -111,6 +113,9 @@ struct AblationRow: Sendable {
       .init("I/O ms", Units.fixed(ioMilliseconds, decimals: 1), width: 7),
       .init("stall ms", Units.fixed(stallMilliseconds, decimals: 1), width: 8),
       .init("arithmetic ms", Units.fixed(arithmeticMilliseconds, decimals: 1), width: 13),
+      .init(
+        "predictor ms", predictorMilliseconds.map { Units.fixed($0, decimals: 1) } ?? "-",
+        width: 12),
       .init("total ms", Units.fixed(milliseconds, decimals: 1), width: 8),
       .init("tok/s", BenchResult.rate(rates), width: 12),
       .init("ratio", ratio.map { Units.fixed($0, decimals: 2) + "x" } ?? "-", width: 6),

@@ -6,24 +6,27 @@ internal import Flashrun
 
 /// `bench --ablation`: the same tokens, generated with one method more in each row.
 ///
-/// Every row opens the model anew, prefills the same prompts and decodes; the decode passes count.
-/// The rows must choose the same tokens, since none of the methods may change the answer.
+/// Every row prefills the same prompts and decodes. The rows must choose the same tokens, since none
+/// of the methods may change the answer; with predictors the rows that use them, among themselves.
 struct AblationRun: Sendable {
-  var store: WeightStore
+  var passes: DecodePasses
   /// A limit and thread count each.
   var optionSets: [EngineOptions]
-  var test: BenchTest
-  var repetitionCount: Int
   var force: Bool
   var seed: UInt64
   /// Where the neurons' parts go that are read apart.
   var folder: String
   var writer: BenchWriter
-  var console: Console
-  var flag: CancellationFlag
 
+  private var store: WeightStore { passes.store }
+  private var console: Console { passes.console }
+  private var flag: CancellationFlag { passes.flag }
   private var isSparse: Bool { store.configuration.activation.isSparse }
   private var steps: [AblationStep] { AblationStep.steps(for: store.configuration) }
+  /// Whether predictors say what fires.
+  private var isPredicted: Bool {
+    optionSets.contains { $0.decoder.sparsity == .predicted }
+  }
 
   /// - Throws: `Failure` where a row does not fit the limit or chooses other tokens, and what
   ///   opening, reading and writing throws.
@@ -53,12 +56,18 @@ struct AblationRun: Sendable {
     try steps.map { step in
       try BenchConfiguration(
         store, step.options(options, isSparse: isSparse, parts: parts),
-        contextLength: test.contextLength, force: force, console: console)
+        contextLength: passes.test.contextLength, force: force, console: console)
     }
   }
 
   private func separateParts() throws -> SeparateParts {
-    let required = SeparateParts.requiredByteCount(of: store)
+    guard SeparateParts.canSeparate(store.manifest, isWhole: isPredicted) else {
+      throw Failure(
+        .usage,
+        "--ablation reads neurons' parts from files of their own, whose rows are of one length; "
+          + "this store has them in different types (convert --type makes them one)")
+    }
+    let required = SeparateParts.requiredByteCount(of: store, isWhole: isPredicted)
     let free = try SeparateParts.freeByteCount(in: folder)
     console.notice(
       "\(Units.bytes(required)) of disk needed in \(folder) for neurons' parts in files of their "
@@ -66,7 +75,7 @@ struct AblationRun: Sendable {
     let progress = ProgressReporter("separating parts", unit: .bytes, console: console)
     defer { progress.finish() }
     return try SeparateParts(
-      of: store, in: folder, isCancelled: { flag.isCancelled },
+      of: store, in: folder, isWhole: isPredicted, isCancelled: { flag.isCancelled },
       progress: { progress.update($0, of: $1) })
   }
 
@@ -74,66 +83,25 @@ struct AblationRun: Sendable {
     _ configurations: [BenchConfiguration], _ text: inout PromptText
   ) throws -> [AblationRow] {
     // The quickest configuration writes the prompts.
-    if isSparse, let last = configurations.last { try prepare(&text, open(last)) }
+    if isSparse, let last = configurations.last { try passes.prepare(&text, last) }
     var rows: [AblationRow] = []
-    var expected: [[Int32]]?
+    var expected: [Bool: [[Int32]]] = [:]
     for (step, configuration) in zip(steps, configurations) where !flag.isCancelled {
-      _ = ProcessMemory.resetPeak()
-      let model = try open(configuration)
-      if !isSparse { try prepare(&text, model) }
-      var (samples, tokens): ([BenchSample], [[Int32]]) = ([], [])
-      for repetition in 0..<repetitionCount where !flag.isCancelled {
-        var chosen: [Int32] = []
-        let prompt = text.prompt(repetition, length: test.promptCount)
-        let sample = try sample(prompt, model, onToken: { chosen.append($0) })
-        guard let sample else { break }
-        samples.append(sample)
-        tokens.append(chosen)
-      }
-      // An interrupted row is not comparable with the others.
-      guard samples.count == repetitionCount else { break }
-      guard expected == nil || expected == tokens else {
+      guard let outcome = try passes.measure(configuration, &text) else { break }
+      let isLossy = configuration.mode == .predicted
+      guard expected[isLossy] == nil || expected[isLossy] == outcome.tokens else {
         throw Failure(
           .failure,
           "the row \(step.title) chose other tokens than those above it: a fault of "
             + "this program")
       }
-      expected = tokens
+      expected[isLossy] = outcome.tokens
       let row = AblationRow(
-        step: step, steps: steps, configuration: configuration, samples: samples, test: test,
-        previous: rows.last?.milliseconds, label: OpenModelLabel(model.decoder),
-        peakByteCount: ProcessMemory()?.peak)
+        step: step, steps: steps, configuration: configuration, outcome: outcome,
+        test: passes.test, previous: rows.last?.milliseconds)
       try writer.append(row.record(ModelLabel(store)))
       rows.append(row)
     }
     return rows
-  }
-
-  private func open(_ configuration: BenchConfiguration) throws -> OpenModel {
-    let progress = ProgressReporter("load", unit: .bytes, console: console)
-    defer { progress.finish() }
-    return try OpenModel(path: store.path, options: configuration.options) {
-      progress.update($0, of: $1)
-    }
-  }
-
-  private func prepare(_ text: inout PromptText, _ model: OpenModel) throws {
-    let progress = ProgressReporter("writing prompts", unit: .items("tok"), console: console)
-    defer { progress.finish() }
-    try text.prepare(
-      count: repetitionCount, length: test.promptCount, model: model,
-      isCancelled: { flag.isCancelled }, progress: { progress.update($0, of: $1) })
-  }
-
-  /// The decode passes after a prompt; nil where it was interrupted.
-  private func sample(
-    _ prompt: [Int32], _ model: OpenModel, onToken: @escaping (Int32) -> Void
-  ) throws -> BenchSample? {
-    let result = try model.generate(
-      .tokens(prompt), options: .greedy(tokenCount: test.generationCount + 1),
-      isCancelled: { flag.isCancelled },
-      onEvent: { event in if case .token(let token) = event { onToken(token) } })
-    return BenchSample(
-      result, of: BenchTest(promptCount: 0, generationCount: test.generationCount))
   }
 }

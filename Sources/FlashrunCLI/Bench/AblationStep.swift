@@ -9,7 +9,7 @@ enum AblationStep: String, CaseIterable, Sendable {
   case naive
   /// Attention, embedding and head are resident; the feed-forward part is read whole.
   case hybrid
-  /// Only neurons that fire are read; gates are resident and decide.
+  /// Only neurons that fire are read: gates are resident and decide, or predictors are.
   case sparsity
   /// Neurons that fired lately stay.
   case window
@@ -45,7 +45,8 @@ enum AblationStep: String, CaseIterable, Sendable {
   /// The options of a run that goes so far and no further.
   func options(_ options: EngineOptions, isSparse: Bool, parts: SeparateParts?) -> EngineOptions {
     var options = options
-    options.decoder.sparsity = isSparse && has(.sparsity, in: Self.allCases) ? .exact : .dense
+    let sparse = options.decoder.sparsity == .predicted ? SparsityChoice.predicted : .exact
+    options.decoder.sparsity = isSparse && has(.sparsity, in: Self.allCases) ? sparse : .dense
     options.decoder.storage.overlapsReads = self == .overlap
     options.decoder.storage.separateParts = readsSeparateParts ? parts : nil
     options.decoder.storage.residency =

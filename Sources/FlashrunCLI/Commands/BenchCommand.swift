@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import FlashModel
 internal import FlashWeights
 internal import Flashrun
 
@@ -27,7 +28,10 @@ struct BenchCommand: AsyncParsableCommand {
       all but the feed-forward part; only neurons that fire; a window of those that fired lately; \
       their parts read together; reads while there is arithmetic. A row waits for its reads before \
       it goes on, but for the last. Rows before bundling read up rows and down columns from files \
-      of their own, made for it.
+      of their own, made for it. With --sparsity predicted, predictors say what fires.
+
+      --compare-modes decodes after the same prompts dense, exact and, with a certificate, whose \
+      perplexity it prints, predicted; the last two under each --cache-policy.
       """)
 
   @OptionGroup(title: "Model") var model: ModelOptions
@@ -80,6 +84,9 @@ struct BenchCommand: AsyncParsableCommand {
   @Flag(help: "Measure what each method brings; defaults are then -p 64 -n 32 -r 1.")
   var ablation = false
 
+  @Flag(help: "Measure dense, exact and predicted side by side; -p 64 -n 32 -r 1 are defaults.")
+  var compareModes = false
+
   @Option(
     help: ArgumentHelp(
       "Folder on the disk for --ablation's files. (default: beside the store)",
@@ -116,7 +123,12 @@ struct BenchCommand: AsyncParsableCommand {
     do {
       // Other kinds of measurement are other runs here, over the same options and writer.
       if ablation {
-        let run = try ablationRun(store, optionSets, tests[0], settings, writer, console, flag)
+        let run = try ablationRun(store, optionSets, tests[0], writer, console, flag)
+        try await EngineThread().run { try run.run() }
+      } else if compareModes {
+        let run = ModeComparison(
+          passes: try passes(store, tests[0], console, flag),
+          optionSets: limited(optionSets, store), force: flags.force, seed: seed, writer: writer)
         try await EngineThread().run { try run.run() }
       } else {
         let run = try speedRun(store, optionSets, tests, trace, writer, console, flag)
@@ -147,32 +159,52 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   private func ablationRun(
-    _ store: WeightStore, _ optionSets: [EngineOptions], _ test: BenchTest, _ settings: Settings,
+    _ store: WeightStore, _ optionSets: [EngineOptions], _ test: BenchTest,
     _ writer: BenchWriter, _ console: Console, _ flag: CancellationFlag
   ) throws -> AblationRun {
-    var optionSets = optionSets
-    let isSparse = store.configuration.activation.isSparse
-    let limit = isSparse ? 0.65 : 0.5
-    for index in optionSets.indices where optionSets[index].memoryLimit == .automatic {
-      optionSets[index].memoryLimit = .fractionOfModel(limit)
+    AblationRun(
+      passes: try passes(store, test, console, flag), optionSets: limited(optionSets, store),
+      force: flags.force, seed: seed, folder: ablationDir ?? Self.folder(of: store.path),
+      writer: writer)
+  }
+
+  private func passes(
+    _ store: WeightStore, _ test: BenchTest, _ console: Console, _ flag: CancellationFlag
+  ) throws -> DecodePasses {
+    DecodePasses(
+      store: store, test: test, repetitionCount: try repetitionCount(default: 1),
+      console: console, flag: flag)
+  }
+
+  /// Options under which something must go, where nobody chose a limit: `exact` needs some 60 % of a
+  /// model.
+  private func limited(_ optionSets: [EngineOptions], _ store: WeightStore) -> [EngineOptions] {
+    optionSets.map { options in
+      guard options.memoryLimit == .automatic else { return options }
+      var options = options
+      let isExact =
+        store.configuration.activation.isSparse && options.decoder.sparsity != .predicted
+      options.memoryLimit = .fractionOfModel(isExact ? 0.65 : 0.5)
+      return options
     }
-    return AblationRun(
-      store: store, optionSets: optionSets, test: test,
-      repetitionCount: try repetitionCount(default: 1), force: flags.force, seed: seed,
-      folder: ablationDir ?? Self.folder(of: store.path), writer: writer, console: console,
-      flag: flag)
   }
 
   /// What is measured: prompts, then generations, then pairs.
   private func tests() throws(Failure) -> [BenchTest] {
-    let prompts = try counts(prompts, "-p", default: ablation ? 64 : 512)
-    let generations = try counts(generations, "-n", default: ablation ? 32 : 128)
-    if ablation {
+    guard !(ablation && compareModes) else {
+      throw Failure(.usage, "give --ablation or --compare-modes, not both")
+    }
+    let isTable = ablation || compareModes
+    let prompts = try counts(prompts, "-p", default: isTable ? 64 : 512)
+    let generations = try counts(generations, "-n", default: isTable ? 32 : 128)
+    if isTable {
       guard prompts.count == 1, generations.count == 1, pairs.isEmpty, !roofline,
         prompts[0] > 0, generations[0] > 0
       else {
         throw Failure(
-          .usage, "--ablation takes one -p and one -n, both at least 1, no -pg and no --roofline")
+          .usage,
+          "\(ablation ? "--ablation" : "--compare-modes") takes one -p and one -n, both at least 1, "
+            + "no -pg and no --roofline")
       }
       return [BenchTest(promptCount: prompts[0], generationCount: generations[0])]
     }

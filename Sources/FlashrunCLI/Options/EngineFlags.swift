@@ -70,7 +70,7 @@ struct EngineFlags: ParsableArguments {
       """
       Which neurons leave memory first: lfru, those used least often, counting old uses less; lfu, \
       counting all alike; lru, those whose use is oldest; window, all that the last tokens did \
-      not use. Never changes the text. (default: lru)
+      not use. Never changes the text. (default: lfru)
       """, valueName: "policy"))
   var cachePolicy: String?
 

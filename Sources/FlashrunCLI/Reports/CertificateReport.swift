@@ -25,7 +25,7 @@ package struct CertificateReport {
           percent(layer.trueActivity, 2), times(layer.predictedActivity, layer.trueActivity),
           percent(layer.newFractionPerWindow[4] * layer.predictedActivity, 2),
           percent(made.trueNewFractionPerWindow[4] * layer.trueActivity, 2),
-          made.isReordered ? "by heat" : "as it was",
+          order(made.order),
         ])
     }
     let table = TextTable(
@@ -64,6 +64,14 @@ package struct CertificateReport {
     guard let format = layer.format else { return "all neurons" }
     let kind = layer.kind == .perceptron ? "perceptron" : "low-rank gate"
     return "\(kind) \(layer.rank) \(format.rawValue)"
+  }
+
+  private func order(_ kind: NeuronOrderKind) -> String {
+    switch kind {
+    case .unchanged: "as it was"
+    case .heat: "by heat"
+    case .coactivation: "by heat, friends together"
+    }
   }
 
   private func percent(_ value: Double, _ decimals: Int) -> String {

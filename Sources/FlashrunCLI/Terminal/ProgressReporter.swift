@@ -24,10 +24,19 @@ package final class ProgressReporter: Sendable {
   }
 
   private struct State {
-    /// Where and when the first update found the work: the rate counts from there, so that what
-    /// went before (making room, opening files) does not spoil it.
-    var first: (time: ContinuousClock.Instant, done: Int)?
+    /// Where and when the first update found the work, so that what went before (making room,
+    /// opening files) does not spoil the rate.
+    var first: Mark?
+    /// The rate counts from the older mark. They move on, so that it is that of the last third to
+    /// two thirds of the time: later parts of some work take longer than the first.
+    var older: Mark?
+    var newer: Mark?
     var lastShown: ContinuousClock.Instant
+  }
+
+  private struct Mark {
+    var time: ContinuousClock.Instant
+    var done: Int
   }
 
   private let console: Console
@@ -47,12 +56,19 @@ package final class ProgressReporter: Sendable {
     let now = ContinuousClock.now
     let pause: Duration = console.isTerminal ? .milliseconds(100) : .seconds(5)
     let rate: Double?? = state.withLock { state in
-      let first = state.first ?? (now, done)
+      let mark = Mark(time: now, done: done)
+      let first = state.first ?? mark
       state.first = first
       guard now - state.lastShown >= pause else { return nil }
       state.lastShown = now
-      let seconds = (now - first.time) / .seconds(1)
-      return .some(done > first.done ? Double(done - first.done) / seconds : nil)
+      let newer = state.newer ?? first
+      if (now - newer.time) * 3 >= now - first.time {
+        state.older = newer
+        state.newer = mark
+      }
+      let older = state.older ?? first
+      let seconds = (now - older.time) / .seconds(1)
+      return .some(done > older.done ? Double(done - older.done) / seconds : nil)
     }
     guard let rate else { return }
     let text = Self.text(label: label, unit: unit, done: done, total: total, rate: rate)
