@@ -1,4 +1,3 @@
-import FlashIO
 import FlashKernels
 import FlashProfiler
 import FlashTestSupport
@@ -7,6 +6,7 @@ import Foundation
 import Glibc
 import Testing
 
+@testable import FlashIO
 @testable import FlashWeights
 
 /// Every check of `doctor`, with planted facts.
