@@ -14,11 +14,6 @@ package struct FileIdentity: Sendable, Hashable {
     self.init(try StatusOfFile.read(path: path))
   }
 
-  /// Major and minor number of the device that holds the file.
-  package var deviceNumber: (major: UInt32, minor: UInt32) {
-    (UInt32(device >> 32), UInt32(truncatingIfNeeded: device))
-  }
-
   init(_ status: StatusOfFile) {
     device = status.device
     inode = status.inode

@@ -32,6 +32,8 @@ struct TraceTests {
   private struct Opened {
     var decoder: Decoder
     var bundles: [BundleLayout]
+    /// Keeps the store while it is read.
+    var converted: ConvertedStore
 
     func record(to sink: Collector) {
       decoder.recorder = TraceRecorder(
@@ -43,7 +45,12 @@ struct TraceTests {
   private static func open(
     _ shape: Shape, engine: ReadEngineSelection.Choice = .auto
   ) throws -> Opened {
-    let converted = try ConvertedStore.sample(.q8_0)
+    let folder = try ProjectFiles.TemporaryFolder()
+    let model = TinyModel(
+      family: .llama, seed: 7, width: 64, headDimension: 16, keyValueHeads: [4, 2, 1],
+      feedForwardWidth: 1500)
+    try model.write(to: folder.path + "/tiny")
+    let converted = try ConvertedStore(folder.path + "/tiny", StoreFormats(.q8_0))
     if shape == .predicted {
       _ = try TestCalibration.install(
         TestCalibration.draft(converted.store, seed: 1, shift: -8), in: converted.store)
@@ -56,23 +63,24 @@ struct TraceTests {
     options.storage.engine = engine
     if shape != .resident {
       options.sparsity = [.windowed: .exact, .predicted: .predicted][shape] ?? .dense
-      options.sliceByteCount = 64 << 10
+      options.sliceByteCount = 16 << 10
       options.storage.lookAhead = .on
       options = try DecoderRuns.limited(options, store, percent: 20)
     }
     return Opened(
-      decoder: try Decoder(store: store, options: options), bundles: store.manifest.bundles)
+      decoder: try Decoder(store: store, options: options), bundles: store.manifest.bundles,
+      converted: converted)
   }
 
   /// A prompt in two chunks and some tokens of decode; the logits of the last positions.
   private static func run(_ decoder: Decoder) throws -> [Float] {
     decoder.reset()
     var logits: [Float] = []
-    let prompt: [Int32] = [1, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49]
+    let prompt: [Int32] = [1, 17, 5, 33, 33, 2, 9, 38, 4, 21, 0]
     try unsafe decoder.forward(prompt, promptEnd: prompt.count, logits: .last) { _, values in
       unsafe logits += Array(values)
     }
-    for token in [7, 9, 200, 11] as [Int32] {
+    for token in [7, 9, 20, 11] as [Int32] {
       try unsafe decoder.forward([token], logits: .last) { _, values in
         unsafe logits += Array(values)
       }
@@ -129,6 +137,7 @@ struct TraceTests {
     let sink = Collector()
     opened.record(to: sink)
     _ = try Self.run(opened.decoder)
+    opened.decoder.flushTrace()
     let layers = opened.bundles
     var neurons = [Int](repeating: 0, count: layers.count)
     for event in sink.events {
@@ -161,6 +170,7 @@ struct TraceTests {
           return calls == 3
         }, onLogits: { _, _ in })
     }
+    decoder.flushTrace()
     guard case .forwardEnded(_, _, let isWhole)? = sink.events.last(where: {
       if case .forwardEnded = $0 { true } else { false }
     }) else {

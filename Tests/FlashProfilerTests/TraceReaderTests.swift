@@ -55,7 +55,7 @@ struct TraceReaderTests {
     #expect(try error("") == .empty)
     #expect(try error(" \n") == .empty)
     #expect(try error("[") == .cutInHeader)
-    #expect(try error("[]") == .cutInHeader)
+    #expect(try error("[]") == .empty)
     #expect(try error("hello") == .foreign(found: "no JSON array of events"))
     #expect(try error("{\"traceEvents\":[]}") == .foreign(found: "no JSON array of events"))
     #expect(

@@ -1,5 +1,6 @@
 import FlashIO
 import FlashKernels
+import FlashProfiler
 import FlashTestSupport
 import FlashrunCLI
 import Foundation
@@ -58,6 +59,15 @@ struct DoctorCheckTests {
     expect(DeviceClassCheck(name: "vda", isRotational: true), .pass, "virtual")
     expect(DeviceClassCheck(name: "mmcblk0p2", isRotational: false), .warn, "memory card")
     expect(DeviceClassCheck(name: nil, isRotational: nil), .pass, "no device")
+    expect(ProfileCheck(saved: .none), .warn, "none", fix: "io probe")
+    expect(ProfileCheck(saved: .refused("it is another's")), .warn, "another's", fix: "io probe")
+    var profile = SavedProfile(
+      device: DeviceIdentity(number: "8:1", name: "sda", fileSystem: "ext4"),
+      measuredAt: "2026-01-02T03:04:05Z", method: "io_uring", isCold: true, bandwidth: 2e9,
+      sustainedBandwidth: nil, cells: [])
+    expect(ProfileCheck(saved: .found(profile)), .pass, "2026-01-02T03:04:05Z: 2.00 GB/s")
+    profile.isCold = false
+    expect(ProfileCheck(saved: .found(profile)), .warn, "a cache answered")
   }
 
   @Test func directReadsAreWantedInSmallUnits() {
@@ -173,7 +183,8 @@ struct DoctorCheckTests {
 
 /// What the kernel's files say, read from folders that stand for `/`.
 struct HostFactsTests {
-  private func facts(_ files: [String: String]) throws -> (HostFacts, ProjectFiles.TemporaryFolder) {
+  private func facts(_ files: [String: String]) throws -> (HostFacts, ProjectFiles.TemporaryFolder)
+  {
     let folder = try ProjectFiles.TemporaryFolder()
     for (name, text) in files {
       let path = URL(fileURLWithPath: folder.path + "/" + name)
@@ -197,14 +208,11 @@ struct HostFactsTests {
       "proc/loadavg": "1.25 0.5 0.2 1/100 9\n",
       "sys/devices/system/cpu/online": "0-3,8\n",
       "proc/self/mountinfo":
-        "27 1 254:1 / / rw,relatime shared:1 - xfs /dev/vda1 rw\n"
-        + "30 27 0:9 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        "30 27 0:9 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
       "proc/self/cgroup": "0::/a/b\n",
       "sys/fs/cgroup/a/b/cpu.max": "max 100000\n",
       "sys/fs/cgroup/a/cpu.max": "150000 100000\n",
       "sys/fs/cgroup/a/cpu.stat": "usage_usec 5\nnr_throttled 7\n",
-      "sys/dev/block/254:1/uevent": "MAJOR=254\nDEVNAME=sda1\n",
-      "sys/dev/block/queue/rotational": "1\n",
     ])
     defer { withExtendedLifetime(folder) {} }
     #expect(facts.uringDisabled == 1 && facts.seccomp == 2 && facts.mayLockMemory)
@@ -214,10 +222,6 @@ struct HostFactsTests {
     #expect(facts.governor == ("powersave", "acpi-cpufreq"))
     #expect(facts.load == 1.25 && facts.onlineCount == 5)
     #expect(facts.processorQuota == (1.5, 7))
-    #expect(facts.fileSystem(device: (254, 1)) == "xfs")
-    #expect(facts.fileSystem(device: (8, 1)) == nil)
-    // A partition's queue is its disk's.
-    #expect(facts.blockDevice((254, 1)) == ("sda1", true))
   }
 
   @Test func whatIsNotThereIsNotKnown() throws {
@@ -227,7 +231,6 @@ struct HostFactsTests {
     #expect(facts.swap == (0, 0) && facts.overcommit == nil && facts.committable == nil)
     #expect(facts.hugePages == nil && facts.governor == (nil, nil) && facts.load == nil)
     #expect(facts.processorQuota == (nil, 0) && facts.onlineCount == nil)
-    #expect(facts.blockDevice((1, 2)) == (nil, nil))
   }
 
   @Test func quotasOfVersionOneCount() throws {

@@ -91,13 +91,14 @@ package protocol TraceSink: AnyObject {
     forwardCount += 1
   }
 
-  /// Ends the chunk and hands everything to the sink; the reads that came back were collected.
+  /// Hands everything to the sink and ends the chunk, in that order: what writing costs is part of
+  /// the chunk's time. The reads that came back were collected.
   package func endForward(windowByteCount: Int, isWhole: Bool) {
     layer = -1
+    flush()
     record(
       .forwardEnded(
         time: MonotonicClock.nanoseconds, windowByteCount: windowByteCount, isWhole: isWhole))
-    flush()
   }
 
   package func begin(layer: Int) {

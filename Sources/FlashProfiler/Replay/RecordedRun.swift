@@ -68,11 +68,10 @@ package struct RecordedRun: Sendable {
         note(event)
       }
     }
-    // A chunk that was cut off in the middle is none.
-    if let last = forwards.last, last.end == 0 {
-      forwards.removeLast()
-    }
-    while sets.tokenCount > forwards.count { forwards.append(forwards[forwards.count - 1]) }
+    // A chunk that was cut off in the middle is none, and its sets are not those of a token.
+    if let last = forwards.last, last.end == 0 { forwards.removeLast() }
+    sets.endToken()
+    sets = sets.prefix(forwards.count)
     isCut = reader.isCut
     place(found)
   }

@@ -128,6 +128,9 @@ package struct TraceHeader: Codable, Sendable, Equatable {
     /// As `major:minor`.
     package var device: String
     package var inode: UInt64
+
+    /// The path's last part.
+    package var name: String { path.split(separator: "/").last.map(String.init) ?? path }
   }
 }
 
@@ -219,13 +222,6 @@ extension TraceHeader.File {
     let identity = try? FileIdentity(path: path)
     bytes = identity?.byteCount ?? 0
     inode = identity?.inode ?? 0
-    device = identity.map { Self.name(ofDevice: $0.device) } ?? ""
-  }
-
-  /// glibc's `major:minor` of a device number.
-  static func name(ofDevice device: UInt64) -> String {
-    let major = (device >> 8) & 0xFFF | (device >> 32) & ~0xFFF
-    let minor = device & 0xFF | (device >> 12) & ~0xFF
-    return "\(major):\(minor)"
+    device = identity.map { "\($0.device >> 32):\($0.device & 0xFFFF_FFFF)" } ?? ""
   }
 }

@@ -17,6 +17,8 @@ struct SpeedRun: Sendable {
   var warmsUp: Bool
   var measuresRoofline: Bool
   var seed: UInt64
+  /// Where repetitions that count are traced.
+  var trace: RunTrace?
   var writer: BenchWriter
   var console: Console
   var flag: CancellationFlag
@@ -49,6 +51,7 @@ struct SpeedRun: Sendable {
       console.detail("the kernel does not set the peak of memory back: it is the process's")
     }
     var model: OpenModel? = try open(configuration)
+    var recorder = model.flatMap { trace?.recorder(for: $0) }
     if let model {
       EngineFacts(model).announce(on: console)
       try prepare(&text, model)
@@ -62,11 +65,14 @@ struct SpeedRun: Sendable {
           if state == .cold {
             // The old one goes first: there is room for one.
             model = nil
+            recorder = nil
             model = try open(configuration)
+            recorder = model.flatMap { trace?.recorder(for: $0) }
           }
           guard let model else { break }
           let index = state == .rotating ? repetition + 1 : 0
-          if let sample = try sample(test, prompt: index, model, text) { samples.append(sample) }
+          let sample = try sample(test, prompt: index, model, text, recorder: recorder)
+          if let sample { samples.append(sample) }
         }
         guard !samples.isEmpty, let model else { continue }
         try write(
@@ -116,15 +122,21 @@ struct SpeedRun: Sendable {
   }
 
   /// Nil where it was interrupted.
+  ///
+  /// - Parameter recorder: is told what happens meanwhile.
   private func sample(
-    _ test: BenchTest, prompt index: Int, _ model: OpenModel, _ text: PromptText
+    _ test: BenchTest, prompt index: Int, _ model: OpenModel, _ text: PromptText,
+    recorder: TraceRecorder? = nil
   ) throws -> BenchSample? {
     guard !flag.isCancelled else { return nil }
+    if let recorder { model.decoder.recorder = recorder }
+    defer { if recorder != nil { model.decoder.recorder = nil } }
     let prompt =
       test.promptCount > 0 ? text.prompt(index, length: test.promptCount) : [text.start(index)]
     let result = try model.generate(
       .tokens(prompt), options: .greedy(tokenCount: test.generationCount + 1),
       isCancelled: { flag.isCancelled })
+    if recorder != nil { trace?.end(result, model) }
     return BenchSample(result, of: test)
   }
 }

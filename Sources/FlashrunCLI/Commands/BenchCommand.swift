@@ -87,6 +87,11 @@ struct BenchCommand: AsyncParsableCommand {
       valueName: "folder"))
   var ablationDir: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Write a trace of the repetitions that count, as `run --trace` does.", valueName: "file"))
+  var trace: String?
+
   @OptionGroup(title: "Memory, flash and arithmetic") var flags: EngineFlags
 
   @OptionGroup var consoleOptions: ConsoleOptions
@@ -96,10 +101,16 @@ struct BenchCommand: AsyncParsableCommand {
     let console = try consoleOptions.open(settings)
     var optionSets = try flags.engineOptionSets(settings)
     let tests = try tests()
+    let tracePath = try settings.value(trace, "trace")
+    if ablation, tracePath != nil { throw Failure(.usage, "--ablation takes no --trace") }
     let path = try ModelLocator(
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: model.path(settings))
     let store = try WeightStore.open(path)
+    let trace = try tracePath.map { try RunTrace(path: $0) }
+    if let trace {
+      for index in optionSets.indices { trace.plan(for: store, &optionSets[index]) }
+    }
     try fitToDevice(&optionSets, of: store, settings, console)
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }
@@ -110,8 +121,9 @@ struct BenchCommand: AsyncParsableCommand {
         let run = try ablationRun(store, optionSets, tests[0], settings, writer, console, flag)
         try await EngineThread().run { try run.run() }
       } else {
-        let run = try speedRun(store, optionSets, tests, writer, console, flag)
+        let run = try speedRun(store, optionSets, tests, trace, writer, console, flag)
         try await EngineThread().run { try run.run() }
+        trace?.report(on: console)
       }
     } catch {
       // What was measured is whole, also where something failed after it.
@@ -135,7 +147,7 @@ struct BenchCommand: AsyncParsableCommand {
   }
 
   private func speedRun(
-    _ store: WeightStore, _ optionSets: [EngineOptions], _ tests: [BenchTest],
+    _ store: WeightStore, _ optionSets: [EngineOptions], _ tests: [BenchTest], _ trace: RunTrace?,
     _ writer: BenchWriter, _ console: Console, _ flag: CancellationFlag
   ) throws -> SpeedRun {
     let contextLength = tests.map(\.contextLength).max() ?? 1
@@ -146,7 +158,7 @@ struct BenchCommand: AsyncParsableCommand {
           store, $0, contextLength: contextLength, force: flags.force, console: console)
       },
       tests: tests, states: cacheStates.states, repetitionCount: try repetitionCount(default: 5),
-      warmsUp: !noWarmup, measuresRoofline: roofline, seed: seed, writer: writer,
+      warmsUp: !noWarmup, measuresRoofline: roofline, seed: seed, trace: trace, writer: writer,
       console: console, flag: flag)
   }
 

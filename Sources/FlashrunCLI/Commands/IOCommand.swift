@@ -4,5 +4,5 @@ internal import ArgumentParser
 struct IOCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "io", abstract: "Measure what the storage does.",
-    subcommands: [ProbeCommand.self, PlannedCommands.Trace.self, ReplayCommand.self])
+    subcommands: [ProbeCommand.self, TraceCommand.self, ReplayCommand.self])
 }

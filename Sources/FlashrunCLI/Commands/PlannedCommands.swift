@@ -16,11 +16,6 @@ enum PlannedCommands {
     @OptionGroup var words: AnyWords
   }
 
-  struct Trace: PlannedCommand {
-    static let configuration = planned("trace", "Show what a trace says.")
-    @OptionGroup var words: AnyWords
-  }
-
   struct ApplyTemplate: PlannedCommand {
     static let configuration = planned("apply-template", "Render chat templates.")
     @OptionGroup var words: AnyWords

@@ -1,6 +1,7 @@
 internal import FlashIO
 internal import FlashKernels
 internal import FlashModel
+internal import FlashProfiler
 internal import FlashWeights
 internal import FlashWindow
 internal import Flashrun
@@ -96,15 +97,20 @@ struct Examination {
   private func reading(_ store: WeightStore, _ options: EngineOptions) throws -> [any DoctorCheck] {
     let path = store.bundlesPath
     let file = try FlashFile(path: path, direct: options.decoder.storage.direct)
-    let device = file.identity.deviceNumber
-    let block = facts.blockDevice(device)
+    let storage = StorageFacts(path: path)
     let unit = file.isDirect ? file.unit : nil
     return [
-      FileSystemCheck(type: facts.fileSystem(device: device)),
+      FileSystemCheck(type: storage?.device.fileSystem),
       DirectReadCheck(
         unit: unit, fallbackReason: file.fallbackReason,
         amplification: InspectReport.amplification(store.manifest.bundles, unit: unit ?? 1)),
-      DeviceClassCheck(name: block.name, isRotational: block.isRotational),
+      DeviceClassCheck(
+        name: storage?.device.byteCount == nil ? nil : storage?.device.name,
+        isRotational: storage?.isRotational),
+      ProfileCheck(
+        saved: storage.map {
+          ProfileStore(configurationFolder: Environment.configurationFolder).profile(of: $0.device)
+        } ?? .none),
       DiskRoomCheck(
         freeByteCount: HostFacts.freeByteCount(at: store.path),
         bundleByteCount: store.manifest.bundlesByteCount),

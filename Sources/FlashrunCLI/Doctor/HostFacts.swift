@@ -104,32 +104,6 @@ package struct HostFacts: Sendable {
     )
   }
 
-  /// The file system of a device number, as /proc/self/mountinfo names it.
-  package func fileSystem(device: (major: UInt32, minor: UInt32)) -> String? {
-    for line in KernelText.read(root + "/proc/self/mountinfo")?.split(separator: "\n") ?? [] {
-      // id parent major:minor root folder options... - type source superOptions
-      let words = line.split(separator: " ")
-      guard words.count > 4, words[2] == "\(device.major):\(device.minor)",
-        let dash = words.firstIndex(of: "-"), words.count > dash + 1
-      else { continue }
-      return String(words[dash + 1])
-    }
-    return nil
-  }
-
-  /// The block device of a device number, and whether it rotates; a partition's is the disk's.
-  package func blockDevice(
-    _ device: (major: UInt32, minor: UInt32)
-  ) -> (name: String?, isRotational: Bool?) {
-    let folder = "/sys/dev/block/\(device.major):\(device.minor)"
-    let name = text(folder + "/uevent")?.split(separator: "\n")
-      .first { $0.hasPrefix("DEVNAME=") }.map { String($0.dropFirst("DEVNAME=".count)) }
-    let number =
-      KernelText.number(inFile: "\(root)\(folder)/queue/rotational")
-      ?? KernelText.number(inFile: "\(root)\(folder)/../queue/rotational")
-    return (name, number.map { $0 == 1 })
-  }
-
   /// Bytes that this process may still write where `path` lies.
   package static func freeByteCount(at path: String) -> Int? {
     var status = statvfs()

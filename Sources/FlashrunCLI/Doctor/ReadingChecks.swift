@@ -1,4 +1,5 @@
 package import FlashIO
+package import FlashProfiler
 internal import Glibc
 
 /// Whether the kernel gives io_uring.
@@ -157,6 +158,32 @@ package struct DeviceClassCheck: DoctorCheck {
         fix: "put the store on an SSD")
     }
     return Finding("device", .pass, name)
+  }
+}
+
+/// Whether `io probe` measured the device, when, and whether it answered itself.
+package struct ProfileCheck: DoctorCheck {
+  package var saved: ProfileStore.Finding
+
+  package init(saved: ProfileStore.Finding) { self.saved = saved }
+
+  package var finding: Finding {
+    let fix = "flashrun io probe on the store's folder"
+    switch saved {
+    case .none:
+      return Finding(
+        "device profile", .warn, "none: runs take a common device's, `plan` measures for a moment",
+        fix: fix)
+    case .refused(let reason): return Finding("device profile", .warn, reason, fix: fix)
+    case .found(let profile) where !profile.isCold:
+      return Finding(
+        "device profile", .warn,
+        "of \(profile.measuredAt), when a cache answered in the device's place", fix: fix)
+    case .found(let profile):
+      return Finding(
+        "device profile", .pass,
+        "of \(profile.measuredAt): \(Units.threeDigits(profile.bandwidth / 1e9)) GB/s")
+    }
   }
 }
 

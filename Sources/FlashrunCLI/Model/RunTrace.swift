@@ -17,7 +17,8 @@ struct RunTrace: Sendable {
     do throws(FileFailure) {
       file = try TraceFile(path: path)
     } catch {
-      throw FileInput.failure(error.code ?? 0, opening: "--trace \(path)")
+      throw Failure(
+        .inputOutput, "--trace \(path) cannot be written: \(FileInput.text(of: error.code ?? 0))")
     }
   }
 
@@ -31,11 +32,13 @@ struct RunTrace: Sendable {
   }
 
   /// Begins to record what a model does; on the thread that owns it.
-  func begin(_ model: OpenModel) {
-    let decoder = model.decoder
+  func begin(_ model: OpenModel) { model.decoder.recorder = recorder(for: model) }
+
+  /// Begins a run in the file; what its recorder is told while the decoder has it belongs to it.
+  func recorder(for model: OpenModel) -> TraceRecorder {
     file.begin(TraceHeader(model))
-    decoder.recorder = TraceRecorder(
-      sink: file, readCapacity: decoder.readEngine.capacity,
+    return TraceRecorder(
+      sink: file, readCapacity: model.decoder.readEngine.capacity,
       strideCapacity: Self.strideCapacity(model.store.manifest))
   }
 

@@ -58,6 +58,7 @@ struct HostMeasurement {
     }
   }
 
+  /// Takes what a probe saved of the store's device, or measures it for a moment.
   private mutating func measureDevice(
     _ store: WeightStore, _ storage: StorageOptions, readByteCount: Int, _ byteCount: Int
   ) throws {

@@ -16,6 +16,12 @@ extension Failure {
     switch error {
     case let failure as Failure: self = failure
     case let error as ProbeError: self.init(error)
+    case let error as TraceError:
+      if case .unreadable = error.kind {
+        self.init(.inputOutput, "\(error)")
+      } else {
+        self.init(.badData, "\(error)")
+      }
     case let error as StoreError:
       self.init(ExitStatus(rawValue: error.category.rawValue) ?? .failure, "\(error)")
     case let error as MemoryPlanError: self.init(error)
@@ -37,12 +43,6 @@ extension Failure {
         self.init(error.code == ENOENT ? .noInput : .inputOutput, "\(error)")
       }
     case let error as ReadFailure: self.init(.inputOutput, "\(error)")
-    case let error as TraceError:
-      if case .unreadable = error.kind {
-        self.init(.inputOutput, "\(error)")
-      } else {
-        self.init(.badData, "\(error)", hints: ["`run --trace FILE` writes one"])
-      }
     case let error as ArenaFailure: self.init(.doesNotFit, "\(error)")
     default: return nil
     }
