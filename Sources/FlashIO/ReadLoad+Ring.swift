@@ -60,11 +60,11 @@ private struct RingLoad {
   }
 
   mutating func run(isCancelled: () -> Bool) throws(ReadFailure) -> ReadLoadResult {
-    start = monotonicNanoseconds()
+    start = MonotonicClock.nanoseconds
     let end = start + Int(load.duration / .nanoseconds(1))
     var isOver = false
     repeat {
-      let now = monotonicNanoseconds()
+      let now = MonotonicClock.nanoseconds
       isOver = isOver || failure != nil || now >= end || isCancelled()
       while !isOver, let slot = free.last {
         guard let offset = places.next() else {
@@ -97,7 +97,7 @@ private struct RingLoad {
     guard !prepared.isEmpty else { return }
     inFlightCount += prepared.count
     repeat { try enter(waitingFor: 0) } while ring.preparedCount > 0
-    let now = monotonicNanoseconds()
+    let now = MonotonicClock.nanoseconds
     for slot in prepared { issued[slot] = now }
     prepared.removeAll(keepingCapacity: true)
   }
@@ -107,7 +107,7 @@ private struct RingLoad {
     var count = 0
     var now = 0
     while let completion = ring.nextCompletion() {
-      if count == 0 { now = monotonicNanoseconds() }
+      if count == 0 { now = MonotonicClock.nanoseconds }
       count += 1
       let slot = completion.entry
       inFlightCount -= 1

@@ -6,7 +6,7 @@ extension ReadLoad {
     file: FlashFile, arena: DirectArena, isCancelled: @escaping @Sendable () -> Bool
   ) throws(ReadFailure) -> ReadLoadResult {
     let mapping = try method == .mmap ? FileMapping(file) : nil
-    let start = monotonicNanoseconds()
+    let start = MonotonicClock.nanoseconds
     let workers = (0..<depth).map { index in
       unsafe LoadWorker(
         load: self, file: file, mapping: mapping,
@@ -36,8 +36,7 @@ extension ReadLoad {
   }
 }
 
-/// One thread of a load. Sendable: after `init` only its own thread touches it, until that thread is
-/// joined.
+/// One thread of a load. Sendable: after `init` only its own thread touches it, until it is joined.
 @safe private final class LoadWorker: @unchecked Sendable {
   let load: ReadLoad
   let file: FlashFile
@@ -69,7 +68,7 @@ extension ReadLoad {
     let end = start + Int(load.duration / .nanoseconds(1))
     var missed = 0
     while failure == nil, !isCancelled() {
-      let before = monotonicNanoseconds()
+      let before = MonotonicClock.nanoseconds
       guard before < end, let offset = places.next() else { return }
       var result = load.byteCount
       if let mapping {
@@ -77,7 +76,7 @@ extension ReadLoad {
       } else {
         result = unsafe file.readOnce(offset: offset, byteCount: load.byteCount, into: buffer)
       }
-      let now = monotonicNanoseconds()
+      let now = MonotonicClock.nanoseconds
       failure = load.failure(result: result, offset: offset, file: file, missed: &missed)
       guard result == load.byteCount else { continue }
       samples.append(ReadSample(completion: now - start, latency: now - before))

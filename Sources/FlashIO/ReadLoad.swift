@@ -11,8 +11,8 @@ package struct ReadLoad: Sendable {
     case uring = "io_uring"
     /// As many threads as reads in flight.
     case pread
-    /// As many threads, each touching every page of its read in a mapping of the file. An unreadable
-    /// sector ends the process with SIGBUS there, so it is measured last.
+    /// As many threads, each touching every page of its read in a mapping of the file. There an
+    /// unreadable sector ends the process with SIGBUS, so it is measured last.
     case mmap
   }
 
@@ -163,11 +163,4 @@ struct PlaceSequence {
       return index < offsets.count ? offsets[index] : nil
     }
   }
-}
-
-/// Nanoseconds of a clock that never goes back; one call costs about 30 ns.
-func monotonicNanoseconds() -> Int {
-  var time = timespec()
-  unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-  return time.tv_sec * 1_000_000_000 + time.tv_nsec
 }

@@ -65,8 +65,8 @@ package struct Coldness: Sendable, Equatable {
       case .pageCache:
         "not cold: the page cache answers (\(first) a read, the same places again \(second))"
       case .fastSecondRead:
-        "not cold: the same places again took \(second) a read, \(first) the first time: a cache of "
-          + "the host or the controller answers"
+        "not cold: the same places again took \(second) a read, \(first) the first time: a cache "
+          + "of the host or the controller answers"
       case .fastReads:
         "not cold: one 4 KiB read takes \(first), less than flash does: a cache of the host or the "
           + "controller answers"

@@ -22,11 +22,7 @@ package struct FioJob: Sendable {
   }
 
   static func engine(of cell: ProbeCell) -> String {
-    switch cell.method {
-    case .uring: "io_uring"
-    case .pread: "psync"
-    case .mmap: "mmap"
-    }
+    cell.method == .pread ? "psync" : cell.method.rawValue
   }
 
   /// A job file with which fio repeats the loads one after the other.
@@ -47,8 +43,11 @@ package struct FioJob: Sendable {
     }
     lines += [
       "size=\(result.fileByteCount)", "direct=\(result.directUnit == nil ? 0 : 1)",
-      "time_based=1", "runtime=\(milliseconds)ms", "norandommap=1", "randrepeat=0",
-      "group_reporting=1", "percentile_list=50:90:99:99.9:100", "stonewall", "",
+      "# The probe reads into huge pages, as runs do; fio needs them reserved beforehand:",
+      "# sysctl vm.nr_hugepages=\(hugePageCount(for: result)). Without this line it reads into "
+        + "small ones.",
+      "iomem=mmaphuge", "time_based=1", "runtime=\(milliseconds)ms", "norandommap=1",
+      "randrepeat=0", "group_reporting=1", "stonewall", "",
     ]
     for job in all(of: result) {
       lines += [
@@ -56,14 +55,25 @@ package struct FioJob: Sendable {
         "ioengine=\(engine(of: job.cell))",
       ]
       if job.cell.method == .uring {
-        // As here: memory and files are registered, and what is complete is taken all at once.
-        lines += ["iodepth=\(job.cell.depth)", "fixedbufs=1", "registerfiles=1"]
+        let depth = job.cell.depth
+        // As in runs: memory and files are registered, what is complete is taken all at once, and
+        // as many reads go in with one call.
+        lines += [
+          "iodepth=\(depth)", "fixedbufs=1", "registerfiles=1", "iodepth_batch_submit=\(depth)",
+          "iodepth_batch_complete_min=1", "iodepth_batch_complete_max=\(depth)",
+        ]
       } else {
         lines += ["iodepth=1", "numjobs=\(job.cell.depth)", "thread=1"]
       }
       lines.append("")
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// Pages of 2 MiB for the job that needs most, and some for fio itself.
+  private static func hugePageCount(for result: ProbeResult) -> Int {
+    let most = all(of: result).map { $0.cell.byteCount * $0.cell.depth }.max() ?? 0
+    return (most + (2 << 20) - 1) / (2 << 20) + 4
   }
 
   /// fio takes a colon for the end of a name.

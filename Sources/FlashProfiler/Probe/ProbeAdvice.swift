@@ -5,6 +5,8 @@ package struct ProbeAdvice: Sendable, Equatable {
   package var readsPerSecond: Double
   /// The smallest depth that brings nearly all of them.
   package var queueDepth: Int
+  /// Whether a deeper queue was not tried.
+  package var isDeepest: Bool
   package var bandwidth: Double
   /// Unwanted bytes that take as long as one more read.
   package var mergeGap: Int
@@ -22,6 +24,7 @@ package struct ProbeAdvice: Sendable, Equatable {
     let random = RandomReadRate(ofByteCount: readByteCount, in: cells)
     readsPerSecond = random.perSecond
     queueDepth = random.queueDepth
+    isDeepest = random.queueDepth == result.depths.last
     bandwidth = ceiling
     mergeGap = Int(ceiling / random.perSecond)
     kneeByteCount = result.sizes.first { size in
@@ -41,7 +44,8 @@ package struct ProbeAdvice: Sendable, Equatable {
     let short = Quantity.bandwidth(readsPerSecond * Double(readByteCount))
     var lines = [
       "queue depth \(queueDepth): \(Quantity.count(readsPerSecond)) reads a second of \(size) "
-        + "(\(short)); a deeper queue brings under 5 % more",
+        + "(\(short)); "
+        + (isDeepest ? "the deepest that was tried" : "a deeper queue brings under 5 % more"),
       "merge gap \(Quantity.bytes(mergeGap)): unwanted bytes up to that cost less than a second "
         + "read (bandwidth / IOPS)",
     ]

@@ -115,13 +115,14 @@ extension ProbeResult {
     let cells = store.isEmpty ? sweep.filter { $0.byteCount == size } : store
     return LineChart(
       "Latency of \(Quantity.bytes(size)) by percentile",
-      x: ChartAxis("percentile", scale: .logarithmic(base: 10)) { inverse in
+      x: ChartAxis("percentile", scale: .logarithmic(base: 10), range: 2...10_000) { inverse in
         "\(Self.percentile(inverse)) %"
       },
       y: Self.time,
       series: cells.map { cell in
-        let inverses = (0...16).map { pow(10, Double($0) / 4) }
-          .filter { $0 <= Double(max(1, cell.readCount)) }
+        // From the median on; a percentile beyond the last read is the last read.
+        let inverses = ([log10(2)] + (2...16).map { Double($0) / 4 }).map { pow(10, $0) }
+          .filter { $0 <= Double(max(2, cell.readCount)) }
         return LineChart.Series(
           "depth \(cell.depth)",
           points: inverses.map { ($0, Double(cell.p(100 - 100 / $0))) })

@@ -27,17 +27,31 @@ package struct ProbeResult: Sendable {
   /// Whether the plan was finished.
   package var isComplete = false
 
-  init(target: ProbeTarget, environment: ProbeEnvironment, measuredAt: String) {
+  /// Nothing is measured yet.
+  package init(
+    environment: ProbeEnvironment, targetText: String, path: String, fileName: String,
+    kind: ProbeTarget.Kind, fileByteCount: Int, directUnit: Int?, memoryAlignment: Int,
+    measuredAt: String, remarks: [String]
+  ) {
     self.environment = environment
+    self.targetText = targetText
+    self.path = path
+    self.fileName = fileName
+    self.kind = kind
+    self.fileByteCount = fileByteCount
+    self.directUnit = directUnit
+    self.memoryAlignment = memoryAlignment
     self.measuredAt = measuredAt
-    targetText = target.text
-    path = target.path
-    fileName = target.file.path
-    kind = target.kind
-    fileByteCount = target.file.byteCount
-    directUnit = target.file.isDirect ? target.file.unit : nil
-    memoryAlignment = target.file.memoryAlignment
-    remarks = target.remarks
+    self.remarks = remarks
+  }
+
+  init(target: ProbeTarget, environment: ProbeEnvironment, measuredAt: String) {
+    self.init(
+      environment: environment, targetText: target.text, path: target.path,
+      fileName: target.file.path, kind: target.kind, fileByteCount: target.file.byteCount,
+      directUnit: target.file.isDirect ? target.file.unit : nil,
+      memoryAlignment: target.file.memoryAlignment, measuredAt: measuredAt,
+      remarks: target.remarks)
   }
 
   /// In the order of the plan.

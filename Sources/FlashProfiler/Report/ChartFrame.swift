@@ -62,7 +62,10 @@ struct ChartFrame {
       let place = horizontal(tick)
       parts.append(
         line(place, Self.top, place, floor, style: "grid")
-          + label(x.axis.label(tick), place, floor + 16, anchor: "middle"))
+          // Centred, a long label at the edge would be cut off.
+          + label(
+            x.axis.label(tick), place > width - Self.right - 20 ? width : place, floor + 16,
+            anchor: place > width - Self.right - 20 ? "end" : "middle"))
     }
     parts.append(label(y.axis.title, 4, 13, anchor: "start"))
     parts.append(label(x.axis.title, width - Self.right, Self.height - 6, anchor: "end"))

@@ -1,6 +1,7 @@
 internal import FlashIO
 internal import FlashKernels
 internal import FlashModel
+internal import FlashProfiler
 internal import FlashWeights
 internal import FlashWindow
 internal import Flashrun
@@ -22,6 +23,8 @@ struct Roofline: Sendable {
   private static let wantedByteCount = 1 << 30
   /// A probe must be so many times larger than the largest cache.
   private static let cacheMultiple = 4
+  /// Less than this part of what was probed is no chance.
+  private static let slowerThanProfile = 0.75
   /// Where the kernel does not tell the cache's size.
   private static let unknownCacheByteCount = 32 << 20
 
@@ -45,6 +48,19 @@ struct Roofline: Sendable {
     device = try unsafe DeviceProfile.measure(
       engine: engine, fileIndex: 0, buffer: arena.bytes,
       readByteCount: configuration.plan.readByteCount, duration: .seconds(1))
+    compareWithProfile(of: store, readByteCount: configuration.plan.readByteCount)
+  }
+
+  /// A device that does less than when it was probed is worth a remark.
+  private mutating func compareWithProfile(of store: WeightStore, readByteCount: Int) {
+    guard case .found(let saved) = StoreDevice.saved(for: store), let device else { return }
+    let profile = saved.profile(readByteCount: readByteCount)
+    let worst = min(
+      device.bandwidth / profile.bandwidth, device.readsPerSecond / profile.readsPerSecond)
+    guard worst < Self.slowerThanProfile else { return }
+    remarks.append(
+      "the device is slower than in its profile of \(saved.measuredAt.prefix(10)) "
+        + "(\(Int(worst * 100)) % of it)")
   }
 
   /// Bytes a second at which the threads read what an open model holds; nil where that is too

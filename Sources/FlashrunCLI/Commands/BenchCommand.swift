@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import FlashModel
 internal import FlashWeights
+internal import FlashWindow
 internal import Flashrun
 
 /// `bench`: how fast a model runs here, and what each method brings.
@@ -117,6 +118,7 @@ struct BenchCommand: AsyncParsableCommand {
     if let trace {
       for index in optionSets.indices { trace.plan(for: store, &optionSets[index]) }
     }
+    try fitToDevice(&optionSets, of: store, settings, console)
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }
     let writer = BenchWriter(format, write: Output.write)
@@ -139,6 +141,20 @@ struct BenchCommand: AsyncParsableCommand {
       // What was measured is whole, also where something failed after it.
       if writer.hasBegun { try writer.finish() }
       throw error
+    }
+  }
+
+  /// All limits read alike: what the first one that reads neurons wants.
+  private func fitToDevice(
+    _ sets: inout [EngineOptions], of store: WeightStore, _ settings: Settings, _ console: Console
+  ) throws {
+    let keepsDepth = try flags.choosesQueueDepth(settings)
+    let fitted = sets.lazy.compactMap { $0.fitted(toDeviceOf: store, keepsDepth: keepsDepth) }.first
+    guard let fitted else { return }
+    console.notice(fitted.line)
+    for index in sets.indices {
+      sets[index].decoder.storage.mergeGapByteCount = fitted.0.decoder.storage.mergeGapByteCount
+      sets[index].decoder.storage.queueDepth = fitted.0.decoder.storage.queueDepth
     }
   }
 

@@ -101,7 +101,8 @@ struct ProbeCommand: AsyncParsableCommand {
         "writing \(Quantity.bytes(made.byteCount)) to \(path), in a file without a name")
     }
     let writing = ProgressReporter("write", unit: .bytes, console: console)
-    try target.prepare(isCancelled: { flag.isCancelled }) { writing.update($0, of: $1) }
+    try target.prepare(
+      isCancelled: { flag.isCancelled }, progress: { writing.update($0, of: $1) })
     writing.finish()
     let measuring = ProgressReporter("probe", unit: .items("loads"), console: console)
     var probe = try Probe(

@@ -29,6 +29,11 @@ struct EngineSession {
     if needsAllLogits {
       options.decoder.logitsRowCapacity = Self.logitsRowCapacity(store, options)
     }
+    let keepsDepth = try flags.choosesQueueDepth(settings)
+    if let fitted = options.fitted(toDeviceOf: store, keepsDepth: keepsDepth) {
+      options = fitted.0
+      console.notice(fitted.line)
+    }
     let limits = MemoryLimits()
     if let count = limits?.killCount, count > 0 {
       console.warning(

@@ -86,7 +86,9 @@ struct EngineFlags: ParsableArguments {
       valueName: "choice"))
   var direct: DirectMode?
 
-  @Option(help: ArgumentHelp("Reads in flight at a time. (default: 64)", valueName: "n"))
+  @Option(help: ArgumentHelp(
+      "Reads in flight at a time. (default: as the device's profile says, else 64)",
+      valueName: "n"))
   var queueDepth: Int?
 
   @Option(
@@ -170,6 +172,11 @@ struct EngineFlags: ParsableArguments {
     options.decoder.valueFormat = try settings.value(valueFormat, "cache-type-v")
     options.decoder.storage = try storage(settings)
     return options
+  }
+
+  /// Whether the queue's depth was chosen and not left to the device's profile.
+  func choosesQueueDepth(_ settings: Settings) throws(Failure) -> Bool {
+    try settings.value(queueDepth, "queue-depth") != nil
   }
 
   private func storage(_ settings: Settings) throws(Failure) -> StorageOptions {

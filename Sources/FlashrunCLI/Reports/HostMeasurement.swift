@@ -62,26 +62,12 @@ struct HostMeasurement {
   private mutating func measureDevice(
     _ store: WeightStore, _ storage: StorageOptions, readByteCount: Int, _ byteCount: Int
   ) throws {
-    if let device = StorageFacts(path: store.bundlesPath)?.device {
-      let profiles = ProfileStore(configurationFolder: Environment.configurationFolder)
-      switch profiles.profile(of: device) {
-      case .found(let saved):
-        rates.device = saved.profile(readByteCount: readByteCount)
-        deviceSource = "as `io probe` measured on \(saved.measuredAt)"
-        return
-      case .refused(let reason): remarks.append(reason)
-      case .none: break
-      }
-    }
-    let arena = try DirectArena(byteCount: min(byteCount, 64 << 20), prefault: true)
-    let engine = try ReadEngineSelection.make(
-      files: [FlashFile(path: store.bundlesPath, direct: storage.direct)], arenas: [arena],
-      configuration: .init(
-        choice: storage.engine, queueDepth: storage.queueDepth, capacity: 1024))
-    rates.device = try unsafe DeviceProfile.measure(
-      engine: engine, fileIndex: 0, buffer: arena.bytes, readByteCount: readByteCount,
-      duration: .milliseconds(400))
-    deviceSource = "measured for 0.4 s"
+    let device = StoreDevice(
+      store, storage, readByteCount: readByteCount, duration: .milliseconds(400),
+      memory: min(byteCount, 64 << 20))
+    rates.device = device.profile
+    deviceSource = device.source
+    if let refusal = device.refusal { remarks.append(refusal) }
   }
 }
 
