@@ -1,7 +1,7 @@
 /// What each policy would have read in a recorded run, and what no policy can do better than.
 ///
 /// It replays active sets through the window cache itself, without bytes: in each layer a token's
-/// set is looked up as a whole or in slices, and the misses are given slots or read past the window.
+/// set is looked up as a whole or in slices, and misses are given slots or read past the window.
 package struct ReplacementReplay: Sendable {
   /// Strides found in DRAM and not, of all layers and tokens.
   package struct Outcome: Sendable, Equatable {
