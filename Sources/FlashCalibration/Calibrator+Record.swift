@@ -18,13 +18,15 @@ extension Calibrator {
       configuration: store.configuration, highestRank: highestRank, threadCount: threadCount)
   }
 
-  /// The largest rank whose smallest type a layer could be given.
+  /// The largest rank whose smallest type a layer could be given and that there are positions for.
   private var highestRank: Int {
     let (width, neurons) = (
       store.configuration.width, store.configuration.layers.map(\.feedForwardWidth).max() ?? 0
     )
+    let positions = min(
+      CalibrationMemory.trainingPositions, text.training.reduce(0) { $0 + $1.count })
     var rank = 32
-    while 2 * rank <= min(width, neurons),
+    while 2 * rank <= min(width, neurons, positions),
       PredictorWeights.byteCount(
         rank: 2 * rank, width: width, neuronCount: neurons, format: .q4_0) <= byteLimit
     { rank *= 2 }

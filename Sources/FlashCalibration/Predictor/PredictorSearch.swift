@@ -78,9 +78,11 @@ struct PredictorSearch {
     return Self.frontier(found)
   }
 
-  /// 32, 64, 96, 128, 192, 256 and so on, as far as the bytes of the smallest type allow.
+  /// 32, 64, 96, 128, 192, 256 and so on, as far as the bytes of the smallest type allow, and no
+  /// more than positions have directions.
   private var ranks: [Int] {
-    let most = max(32, min(weights.gates.width, weights.gates.neuronCount) / 32 * 32)
+    let sides = min(weights.gates.width, weights.gates.neuronCount, fitted.count)
+    let most = max(32, sides / 32 * 32)
     var ranks: [Int] = []
     for power in 0..<12 {
       ranks += power == 0 ? [32] : [32 << power, 48 << power]
