@@ -11,8 +11,8 @@ extension WeightResidency {
   ///     nil starts with an empty window. Never changes the answer.
   ///   - progress: called now and then with bytes read so far and in all.
   /// - Throws: a read that failed; the residency is then of no use.
-  /// - Complexity: the resident bytes, at the device's sequential rate, and a copy beside it of rows
-  ///   that are put apart; deciding rows cost their whole layer's bytes.
+  /// - Complexity: the resident bytes, at the device's sequential rate, and a copy beside it of
+  ///   rows that are put apart; deciding rows cost their whole layer's bytes.
   package func load(
     firingCounts: [[Int32]]? = nil, progress: (Int, Int) -> Void
   ) throws(ReadFailure) {

@@ -6,8 +6,9 @@ internal import Flashrun
 
 /// `bench --ablation`: the same tokens, generated with one method more in each row.
 ///
-/// Every row prefills the same prompts and decodes. The rows must choose the same tokens, since none
-/// of the methods may change the answer; with predictors the rows that use them, among themselves.
+/// Every row prefills the same prompts and decodes. The rows must choose the same tokens, since
+/// none of the methods may change the answer; with predictors the rows that use them, among
+/// themselves.
 struct AblationRun: Sendable {
   var passes: DecodePasses
   /// A limit and thread count each.

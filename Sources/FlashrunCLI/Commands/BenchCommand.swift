@@ -176,8 +176,8 @@ struct BenchCommand: AsyncParsableCommand {
       console: console, flag: flag)
   }
 
-  /// Options under which something must go, where nobody chose a limit: `exact` needs some 60 % of a
-  /// model.
+  /// Options under which something must go, where nobody chose a limit: `exact` needs some 60 % of
+  /// a model.
   private func limited(_ optionSets: [EngineOptions], _ store: WeightStore) -> [EngineOptions] {
     optionSets.map { options in
       guard options.memoryLimit == .automatic else { return options }
@@ -203,8 +203,8 @@ struct BenchCommand: AsyncParsableCommand {
       else {
         throw Failure(
           .usage,
-          "\(ablation ? "--ablation" : "--compare-modes") takes one -p and one -n, both at least 1, "
-            + "no -pg and no --roofline")
+          "\(ablation ? "--ablation" : "--compare-modes") takes one -p and one -n, both at least "
+            + "1, no -pg and no --roofline")
       }
       return [BenchTest(promptCount: prompts[0], generationCount: generations[0])]
     }
