@@ -1,4 +1,3 @@
-import FlashIO
 import FlashKernels
 import FlashProfiler
 import FlashTestSupport
@@ -7,6 +6,7 @@ import Foundation
 import Glibc
 import Testing
 
+@testable import FlashIO
 @testable import FlashWeights
 
 /// Every check of `doctor`, with planted facts.
@@ -154,7 +154,7 @@ struct DoctorCheckTests {
       "cut short", fix: "convert")
     expect(CalibrationCheck(isSparse: false, certificate: nil), .pass, "not needed")
     expect(CalibrationCheck(isSparse: true, certificate: nil), .warn, "none", fix: "calibrate")
-    expect(CalibrationCheck(isSparse: true, certificate: ("a.txt", 0.006)), .pass, "+0.60%")
+    expect(CalibrationCheck(isSparse: true, certificate: ("a.txt", 0.006)), .pass, "+0.6%")
   }
 
   @Test func theWorstCheckIsTheVerdict() throws {
