@@ -104,6 +104,12 @@ enum RecordedRunSamples {
     file.close()
   }
 
+  /// A path of its own for each call, since tests run side by side.
+  static func path() -> String {
+    let letters = "abcdefghijklmnopqrstuvwxyz"
+    return TraceSamples.path(String((0..<16).map { _ in letters.randomElement()! }))
+  }
+
   static func run(_ path: String) throws -> RecordedRun {
     try RecordedRun(TraceReader(path: path))
   }

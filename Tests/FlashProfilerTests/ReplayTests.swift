@@ -9,7 +9,7 @@ import Testing
 /// A trace as the run that it recorded.
 struct RecordedRunTests {
   @Test func chunksSetsAndTimesAreFound() throws {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     try RecordedRunSamples.write(path)
     let run = try RecordedRunSamples.run(path)
     #expect(run.forwards.count == 5 && run.firstDecoded == 1 && run.hasSets && !run.isCut)
@@ -24,7 +24,7 @@ struct RecordedRunTests {
   }
 
   @Test func aDenseRunHasNoSets() throws {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     try RecordedRunSamples.write(
       path, header: RecordedRunSamples.header(feedForward: "streamed"), wanted: nil,
       purpose: .stream)
@@ -33,7 +33,7 @@ struct RecordedRunTests {
   }
 
   @Test func aCutTraceKeepsItsWholeChunks() throws {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     try RecordedRunSamples.write(path)
     let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
     var counts: Set<Int> = []
@@ -48,7 +48,7 @@ struct RecordedRunTests {
 
   @Test func aSetThatNoLayerCanWantIsNoTrace() throws {
     for wanted in [[3, 9], [0, 31]] {
-      let path = TraceSamples.path()
+      let path = RecordedRunSamples.path()
       try RecordedRunSamples.write(path, wanted: { _, _ in wanted })
       #expect(throws: TraceError.self) { try RecordedRunSamples.run(path) }
     }
@@ -84,13 +84,13 @@ struct ReadReplayTests {
   }
 
   private static func file(_ byteCount: Int = RecordedRunSamples.fileByteCount) throws -> String {
-    let path = TraceSamples.path() + ".\(byteCount).bin"
+    let path = RecordedRunSamples.path() + ".bin"
     try Data(repeating: 7, count: byteCount).write(to: URL(fileURLWithPath: path))
     return path
   }
 
   private static func calls(tokens: Int, purpose: ReadLabel.Purpose) throws -> [String] {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     let file = try file()
     try RecordedRunSamples.write(
       path, header: RecordedRunSamples.header(path: file), tokens: tokens, purpose: purpose)
@@ -122,7 +122,7 @@ struct ReadReplayTests {
   }
 
   @Test func decodedTokensAreCounted() throws {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     let file = try Self.file()
     try RecordedRunSamples.write(path, header: RecordedRunSamples.header(path: file), tokens: 3)
     let run = try RecordedRunSamples.run(path)
@@ -138,7 +138,7 @@ struct ReadReplayTests {
   }
 
   @Test func whatCannotBeReadIsNamed() throws {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     try RecordedRunSamples.write(path)
     let run = try RecordedRunSamples.run(path)
     #expect(throws: ReplayTarget.Failure.self) {
@@ -165,7 +165,7 @@ struct LimitModelTests {
     bandwidth: 10e6, readsPerSecond: 1000, readByteCount: 4096)
 
   private func model(_ header: TraceHeader, wanted: Bool = true) throws -> LimitModel {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     if wanted {
       try RecordedRunSamples.write(path, header: header)
     } else {
@@ -209,7 +209,7 @@ struct LimitModelTests {
   }
 
   @Test func aReportHasAPageAndCurves() throws {
-    let path = TraceSamples.path()
+    let path = RecordedRunSamples.path()
     try RecordedRunSamples.write(path)
     let run = try RecordedRunSamples.run(path)
     let curves = MissRatioCurves(run)

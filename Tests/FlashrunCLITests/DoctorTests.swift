@@ -154,7 +154,7 @@ struct DoctorCheckTests {
       "cut short", fix: "convert")
     expect(CalibrationCheck(isSparse: false, certificate: nil), .pass, "not needed")
     expect(CalibrationCheck(isSparse: true, certificate: nil), .warn, "none", fix: "calibrate")
-    expect(CalibrationCheck(isSparse: true, certificate: ("a.txt", 0.006)), .pass, "+0.60%")
+    expect(CalibrationCheck(isSparse: true, certificate: ("a.txt", 0.006)), .pass, "+0.6%")
   }
 
   @Test func theWorstCheckIsTheVerdict() throws {

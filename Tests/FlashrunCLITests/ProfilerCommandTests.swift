@@ -34,7 +34,8 @@ struct ProfilerCommandTests {
     let outcome = try Tool.run([
       "plan", "-m", Tool.store.get(), "--json", "-c", "64", "--no-prediction",
     ])
-    #expect(outcome.status == 0 && (try object(outcome)["prediction"]) == nil)
+    let plan = try object(outcome)
+    #expect(outcome.status == 0 && plan["prediction"] == nil)
   }
 
   @Test func doctorLooksAtTheHostAndTheStore() throws {

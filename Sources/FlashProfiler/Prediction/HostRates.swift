@@ -1,24 +1,41 @@
 package import FlashIO
 package import FlashKernels
 
+/// One kind of arithmetic over rows of weights; each goes at its own rate.
+package struct RowWork: Hashable, Sendable {
+  package enum Operation: Sendable { case dot, accumulate }
+
+  package var format: RowFormat
+  /// Rows times a state, or rows added to one (the down part of neurons).
+  package var operation: Operation
+  /// Whether rows lie apart, as those of neurons that fire where others beside them do not.
+  package var isScattered: Bool
+
+  package init(_ format: RowFormat, _ operation: Operation = .dot, isScattered: Bool = false) {
+    self.format = format
+    self.operation = operation
+    self.isScattered = isScattered
+  }
+}
+
 /// How fast a host goes through weights and reads flash: what turns a token's traffic into time.
 package struct HostRates: Sendable, Equatable {
-  /// Bytes a second in which the threads of the run multiply rows of each format.
-  package var arithmetic: [RowFormat: Double]
+  /// Bytes a second in which the threads of the run do each kind of arithmetic.
+  package var arithmetic: [RowWork: Double]
   /// Bytes a second in which they read DRAM doing nothing else; nil where it was not measured.
   package var memory: Double?
   /// Nil where nothing is to be read.
   package var device: DeviceProfile?
 
-  package init(arithmetic: [RowFormat: Double], memory: Double?, device: DeviceProfile?) {
+  package init(arithmetic: [RowWork: Double], memory: Double?, device: DeviceProfile?) {
     self.arithmetic = arithmetic
     self.memory = memory
     self.device = device
   }
 
-  /// Seconds of arithmetic over so many bytes of each format; formats that were not measured go at
-  /// the slowest rate of those that were.
-  func arithmeticSeconds(_ byteCounts: [RowFormat: Double]) -> Double {
+  /// Seconds of arithmetic over so many bytes of each kind; what was not measured goes at the
+  /// slowest rate of what was.
+  func arithmeticSeconds(_ byteCounts: [RowWork: Double]) -> Double {
     let slowest = arithmetic.values.min() ?? .infinity
     return byteCounts.reduce(0) { $0 + $1.value / (arithmetic[$1.key] ?? slowest) }
   }

@@ -1,17 +1,17 @@
 internal import FlashIO
-package import FlashKernels
+internal import FlashKernels
 package import FlashWeights
 package import FlashWindow
 
 /// What one decoded token moves under a memory plan: bytes that kernels go through, and reads of
 /// flash. No rates, so it is the same on every host.
 package struct TokenTraffic: Sendable, Equatable {
-  /// Bytes of weights that kernels go through, by format: tensors used whole and the output head,
-  /// rows that decide (or predictors), and the rows of neurons that are computed.
-  package var weightByteCounts: [RowFormat: Double]
+  /// Bytes of weights that kernels go through: tensors used whole and the output head, rows that
+  /// decide (or predictors), and the rows of neurons that are computed.
+  package var weightByteCounts: [RowWork: Double]
   /// Of those, what is multiplied while a windowed run's reads are in flight: rows that decide but
   /// for the first slice, and up rows of what is in DRAM.
-  package var coveringByteCounts: [RowFormat: Double]
+  package var coveringByteCounts: [RowWork: Double]
   /// Bytes of the KV cache that attention reads.
   package var keyValueByteCount: Double
   package var layerCount: Int
@@ -76,7 +76,9 @@ extension TokenTraffic {
     }
     if let extents = plan.predictorExtents {
       // The type of predictors is near q8_0 or q4_0; their bytes are few.
-      weightByteCounts[.q8_0, default: 0] += extents.reduce(0) { $0 + Double($1.byteCount) }
+      weightByteCounts[RowWork(.q8_0), default: 0] += extents.reduce(0) {
+        $0 + Double($1.byteCount)
+      }
     }
     switch plan.feedForward {
     case .resident: break
@@ -96,13 +98,13 @@ extension TokenTraffic {
   }
 
   /// Tensors used whole by every token, the output head among them.
-  private static func wholeByteCounts(_ manifest: StoreManifest) -> [RowFormat: Double] {
+  private static func wholeByteCounts(_ manifest: StoreManifest) -> [RowWork: Double] {
     let head: TensorRole = manifest.configuration.hasTiedHead ? .tokenEmbedding : .outputHead
-    var counts: [RowFormat: Double] = [:]
+    var counts: [RowWork: Double] = [:]
     for tensor in manifest.tensors {
       let isLookedUp = tensor.role == .tokenEmbedding || tensor.role == .positionEmbedding
       guard !isLookedUp || tensor.role == head && !tensor.isBias else { continue }
-      counts[tensor.format, default: 0] += Double(tensor.extent.byteCount)
+      counts[RowWork(tensor.format), default: 0] += Double(tensor.extent.byteCount)
     }
     return counts
   }
@@ -116,12 +118,14 @@ extension TokenTraffic {
       let byteCount = neurons * Double(part.format.byteCount(width: bundle.width))
       // Where nothing predicts, every row that decides is multiplied.
       let share = index == deciding && !isPredicted ? 1 : activity.fraction
-      weightByteCounts[part.format, default: 0] += byteCount * share
+      let work = RowWork(
+        part.format, part.role == .down ? .accumulate : .dot, isScattered: share < 1)
+      weightByteCounts[work, default: 0] += byteCount * share
       if index == deciding, !isPredicted {
         let slices = max(1, byteCount / Double(Self.sliceByteCount))
-        coveringByteCounts[part.format, default: 0] += byteCount * (1 - 1 / slices)
+        coveringByteCounts[work, default: 0] += byteCount * (1 - 1 / slices)
       } else if part.role != .down {
-        coveringByteCounts[part.format, default: 0] += byteCount * share * hitRate
+        coveringByteCounts[work, default: 0] += byteCount * share * hitRate
       }
     }
   }

@@ -31,23 +31,24 @@ extension ReplayReport {
     if known.count > 1 {
       var marks: [ChartMark] = []
       if let limit = recorded?.limitBytes {
-        marks.append(ChartMark("this run", at: .x(Double(limit))))
+        marks.append(ChartMark("this run", at: .x(Double(limit) / 0x1p30)))
       }
       parts.append(
         LineChart(
           "Predicted tokens a second by memory limit",
-          x: ChartAxis("memory limit") { Quantity.bytes(Int($0)) }, y: ChartAxis("tok/s"),
+          x: ChartAxis("memory limit, GiB"), y: ChartAxis("tok/s"),
           series: [
             .init(
-              "predicted", points: known.map { (Double($0.limitBytes), $0.tokensPerSecond ?? 0) })
+              "predicted",
+              points: known.map { (Double($0.limitBytes) / 0x1p30, $0.tokensPerSecond ?? 0) })
           ], marks: marks))
     }
     if !predictions.isEmpty {
       parts.append(
         ReportTable(
           "At other limits",
-          header: ["limit", "of model", "tok/s", "bound by", "hits", "flash/token", "stall"],
-          rows: predictions.map(\.cells), textColumns: [3]))
+          header: ["limit", "of model", "tok/s", "bound by", "hits", "flash/token", "stall/token"],
+          rows: predictions.map(\.cells), textColumns: [3], isWide: true))
     }
     if let recorded {
       let other = max(0, 1e3 / recorded.tokensPerSecond - recorded.arithmeticMs - recorded.stallMs)
@@ -76,16 +77,19 @@ extension ReplayReport {
   private var windowSection: ReportSection? {
     guard let window else { return nil }
     var marks = [
-      ChartMark("a token's neurons", at: .x(Double(window.tokenDemandBytes)))
+      ChartMark("a token's neurons", at: .x(Double(window.tokenDemandBytes) / 0x1p20))
     ]
-    if let slots = window.slotsBytes { marks.append(ChartMark("this run", at: .x(Double(slots)))) }
+    if let slots = window.slotsBytes {
+      marks.append(ChartMark("this run", at: .x(Double(slots) / 0x1p20)))
+    }
     let chart = LineChart(
       "Neurons missing by size of the window",
-      x: ChartAxis("window", range: 0...Double(window.allBytes)) { Quantity.bytes(Int($0)) },
+      x: ChartAxis("window, MiB", range: 0...Double(window.allBytes) / 0x1p20),
       y: ChartAxis("missing", range: 0...1) { Quantity.percent($0) },
       series: window.curves.map { curve in
-        .init(curve.name, points: curve.points.map { (Double($0.byteCount), $0.missRatio) })
-      }, marks: marks, isWide: true)
+        .init(
+          curve.name, points: curve.points.map { (Double($0.byteCount) / 0x1p20, $0.missRatio) })
+      }, marks: marks)
     let header = ["window"] + window.curves.map(\.name)
     let rows = (window.curves.first?.points ?? []).enumerated().map { index, point in
       [Quantity.bytes(point.byteCount)]

@@ -117,7 +117,8 @@ extension ReplayReport.Window {
     tokens = curves.tokenCount
     // The run's own size among the others, so that its place on each curve is exact.
     let own = Double(slots) / Double(max(1, curves.strideCount))
-    let fractions = Set(MissRatioCurves.fractions + (slots > 0 ? [own] : [])).sorted()
+    let others = MissRatioCurves.fractions.filter { slots == 0 || abs($0 - own) > 0.01 }
+    let fractions = (others + (slots > 0 ? [own] : [])).sorted()
     self.curves = curves.curves(
       fractions: fractions,
       windowTokens: run.header.plan.windowTokens ?? MissRatioCurves.defaultWindowTokens)

@@ -4,8 +4,8 @@ internal import FlashWeights
 internal import FlashWindow
 internal import Flashrun
 
-/// `plan`: what a run would hold in memory, item by item, and how fast it would decode at this limit
-/// and others, without opening the model.
+/// `plan`: what a run would hold in memory, item by item, and how fast it would decode at this
+/// limit and others, without opening the model.
 struct PlanCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "plan",

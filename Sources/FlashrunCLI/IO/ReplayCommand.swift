@@ -9,8 +9,8 @@ struct ReplayCommand: ParsableCommand {
     commandName: "replay",
     abstract: "Issue a trace's reads again, and predict the run at other limits.",
     discussion: """
-      TRACE is what `run --trace FILE` or `bench --trace FILE` wrote. Its reads are issued again in \
-      the same order and with the same dependencies, but with no arithmetic between them: how \
+      TRACE is what `run --trace FILE` or `bench --trace FILE` wrote. Its reads are issued again \
+      in the same order and with the same dependencies, but with no arithmetic between them: how \
       fast the run could be if arithmetic took no time. From the neurons that each token wanted \
       follows what every cache policy would have missed at every size of the window, the best that \
       any policy could do, and what a plain LRU would do that knows nothing of tokens. From these, \

@@ -15,7 +15,8 @@ struct ReplayStudy {
 
   private static let percentages = [25.0, 50, 75, 100]
 
-  /// - Throws: `TraceError` for what is no trace; for `--device` what is wrong with it; `ReadFailure`.
+  /// - Throws: `TraceError` for what is no trace; for `--device` what is wrong with it;
+  ///   `ReadFailure`.
   func report() throws -> ReplayReport {
     let run = try RecordedRun(TraceReader(path: trace))
     var report = ReplayReport(trace: trace)

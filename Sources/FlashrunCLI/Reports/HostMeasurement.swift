@@ -39,16 +39,21 @@ struct HostMeasurement {
   private mutating func measureArithmetic(_ manifest: StoreManifest, byteCount: Int) throws {
     let arena = try DirectArena(byteCount: byteCount, prefault: true)
     let pool = WorkerPool(threadCount: threadCount)
-    let kernels = Kernels(instructionSet)
-    var widths: [RowFormat: Int] = [:]
-    for tensor in manifest.tensors where tensor.rows > 1 { widths[tensor.format] = tensor.width }
+    let probe = unsafe ArithmeticProbe(
+      kernels: Kernels(instructionSet), pool: pool, bytes: arena.bytes)
+    var widths: [RowWork: Int] = [:]
+    for tensor in manifest.tensors where tensor.rows > 1 {
+      widths[RowWork(tensor.format)] = tensor.width
+    }
+    let isSparse = manifest.configuration.activation.isSparse
     for bundle in manifest.bundles {
-      for part in bundle.parts { widths[part.format] = bundle.width }
+      for part in bundle.parts {
+        let operation: RowWork.Operation = part.role == .down ? .accumulate : .dot
+        widths[RowWork(part.format, operation)] = bundle.width
+        if isSparse { widths[RowWork(part.format, operation, isScattered: true)] = bundle.width }
+      }
     }
-    for (format, width) in widths.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-      unsafe rates.arithmetic[format] = ArithmeticProbe.rate(
-        format, width: width, kernels: kernels, pool: pool, bytes: arena.bytes)
-    }
+    for (work, width) in widths { rates.arithmetic[work] = probe.rate(work, width: width) }
     rates.memory = unsafe MemoryProbe.bandwidth(
       of: UnsafeRawBufferPointer(arena.bytes), pool: pool, duration: .milliseconds(200))
     if let cache = WorkerPool.lastLevelCacheByteCount, byteCount < 4 * cache {

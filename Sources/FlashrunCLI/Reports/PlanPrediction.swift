@@ -9,7 +9,8 @@ internal import FlashWindow
 package struct PlanPrediction: Encodable, Sendable {
   /// What was measured.
   package struct Rates: Encodable, Sendable {
-    /// Bytes a second by type of weights.
+    /// Bytes a second by type of weights and what is done: `q4_0 dot`, `q4_0 accumulate`, and the
+    /// same `scattered` for rows that lie apart.
     package var arithmetic: [String: Double]
     package var dram: Double?
     package var flashBandwidth: Double?
@@ -141,7 +142,7 @@ package struct PlanPrediction: Encodable, Sendable {
 extension PlanPrediction.Rates {
   init(_ host: HostMeasurement) {
     arithmetic = Dictionary(
-      uniqueKeysWithValues: host.rates.arithmetic.map { ($0.key.rawValue, $0.value) })
+      uniqueKeysWithValues: host.rates.arithmetic.map { ($0.key.name, $0.value) })
     dram = host.rates.memory
     flashBandwidth = host.rates.device?.bandwidth
     flashReadsPerSecond = host.rates.device?.readsPerSecond
@@ -155,8 +156,8 @@ extension PlanPrediction.Rates {
   fileprivate var text: String {
     func rate(_ value: Double) -> String { Units.threeDigits(value / 1e9) + " GB/s" }
     let weights = arithmetic.sorted { $0.key < $1.key }
-      .map { "\($0.key) at \(rate($0.value))" }.joined(separator: ", ")
-    var parts = ["\(isa) on \(threads) thread\(threads == 1 ? "" : "s") multiplies \(weights)"]
+      .map { "\($0.key) \(rate($0.value))" }.joined(separator: ", ")
+    var parts = ["\(isa) on \(threads) thread\(threads == 1 ? "" : "s"): \(weights)"]
     if let dram { parts.append("DRAM is read at \(rate(dram))") }
     if let flashBandwidth, let flashReadsPerSecond, let flashReadBytes {
       parts.append(
@@ -164,6 +165,18 @@ extension PlanPrediction.Rates {
           + "\(flashReadBytes) bytes (\(flashSource ?? ""))")
     }
     return parts.joined(separator: "; ")
+  }
+}
+
+extension RowWork {
+  /// `q4_0 dot`, `q4_0 accumulate scattered`.
+  fileprivate var name: String {
+    let operation =
+      switch operation {
+      case .dot: "dot"
+      case .accumulate: "accumulate"
+      }
+    return "\(format.rawValue) \(operation)\(isScattered ? " scattered" : "")"
   }
 }
 
