@@ -9,7 +9,7 @@ import Testing
 struct ProbeTests {
   private static let plan = ProbePlan(
     sizes: [512, 4096, 16384, 4 << 20], depths: [1, 4], cellDuration: .milliseconds(5),
-    methodSizes: [4096], methodDepths: [1, 4], burstDuration: .milliseconds(20),
+    methodSizes: [4096], methodDepths: [1, 4], burstDuration: .milliseconds(250),
     fileByteCount: 8 << 20)
 
   /// On the disk that holds the package; `/tmp` may be memory.

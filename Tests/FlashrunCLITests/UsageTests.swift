@@ -52,7 +52,7 @@ import Testing
     (["io", "probe"], 64, "Missing expected argument '<path>'"),
     (["io", "probe", "/nowhere"], 66, "no such file or folder: /nowhere"),
     (["io", "probe", "/dev/null"], 64, "neither a folder nor a regular file"),
-    (["io", "probe", "/proc/self"], 74, "takes no file to measure with"),
+    (["io", "probe", "/proc/self"], 74, "to measure with"),
     (["io", "probe", "/etc/passwd"], 64, "at least 4 MiB are needed to measure"),
     (["io", "probe", "/", "--quick", "--full"], 64, "--quick and --full exclude each other"),
     (["io", "probe", "/", "--size", "many"], 64, "'many'"),

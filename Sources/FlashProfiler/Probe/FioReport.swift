@@ -158,8 +158,11 @@ private struct FioLatencyShares {
   init(_ latency: LatencyHistogram) {
     let marks = [2, 4, 10, 20, 50, 100, 250, 500, 750, 1000]
     let total = Double(max(1, latency.count))
+    let bins = latency.bins.recordedValues().map {
+      (value: Int($0.value), count: Int($0.countAddedInThisIterationStep))
+    }
     func share(from low: Int, below high: Int) -> JSONValue {
-      let count = high > low ? latency.bins.count(within: UInt64(low)...UInt64(high - 1)) : 0
+      let count = bins.reduce(0) { $0 + (low..<high ~= $1.value ? $1.count : 0) }
       return .number(Double(count) / total * 100)
     }
     for (scale, table) in [
@@ -172,6 +175,6 @@ private struct FioLatencyShares {
       }
     }
     milliseconds["2000"] = share(from: 1_000_000_000, below: 2_000_000_000)
-    milliseconds[">=2000"] = share(from: 2_000_000_000, below: LatencyHistogram.longest)
+    milliseconds[">=2000"] = share(from: 2_000_000_000, below: .max)
   }
 }

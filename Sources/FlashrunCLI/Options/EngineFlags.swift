@@ -86,7 +86,8 @@ struct EngineFlags: ParsableArguments {
       valueName: "choice"))
   var direct: DirectMode?
 
-  @Option(help: ArgumentHelp(
+  @Option(
+    help: ArgumentHelp(
       "Reads in flight at a time. (default: as the device's profile says, else 64)",
       valueName: "n"))
   var queueDepth: Int?
