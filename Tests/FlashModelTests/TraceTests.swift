@@ -32,8 +32,6 @@ struct TraceTests {
   private struct Opened {
     var decoder: Decoder
     var bundles: [BundleLayout]
-    /// Keeps the store while it is read.
-    var converted: ConvertedStore
 
     func record(to sink: Collector) {
       decoder.recorder = TraceRecorder(
@@ -42,19 +40,34 @@ struct TraceTests {
     }
   }
 
+  private static let plain = Result { try convert(feedForwardWidth: 1500) }
+  /// More than the stream ring's buffers hold.
+  private static let wide = Result { try convert(feedForwardWidth: 4000) }
+  private static let calibrated = Result {
+    let converted = try convert(feedForwardWidth: 1500)
+    let draft = TestCalibration.draft(converted.store, seed: 1, shift: -8)
+    _ = try TestCalibration.install(draft, in: converted.store)
+    return converted
+  }
+
+  private static func convert(feedForwardWidth: Int) throws -> ConvertedStore {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let model = TinyModel(
+      family: .deci, seed: 7, width: 64, headDimension: 16, keyValueHeads: [4, 2, 1],
+      feedForwardWidth: feedForwardWidth)
+    try model.write(to: folder.path + "/tiny")
+    return try ConvertedStore(folder.path + "/tiny", StoreFormats(.q8_0))
+  }
+
   private static func open(
     _ shape: Shape, engine: ReadEngineSelection.Choice = .auto
   ) throws -> Opened {
-    let folder = try ProjectFiles.TemporaryFolder()
-    let model = TinyModel(
-      family: .llama, seed: 7, width: 64, headDimension: 16, keyValueHeads: [4, 2, 1],
-      feedForwardWidth: 1500)
-    try model.write(to: folder.path + "/tiny")
-    let converted = try ConvertedStore(folder.path + "/tiny", StoreFormats(.q8_0))
-    if shape == .predicted {
-      _ = try TestCalibration.install(
-        TestCalibration.draft(converted.store, seed: 1, shift: -8), in: converted.store)
-    }
+    let converted =
+      switch shape {
+      case .resident, .windowed: try Self.plain.get()
+      case .streamed: try Self.wide.get()
+      case .predicted: try Self.calibrated.get()
+      }
     let store = try WeightStore.open(converted.store.path)
     var options = DecoderOptions()
     options.contextLength = 64
@@ -65,11 +78,10 @@ struct TraceTests {
       options.sparsity = [.windowed: .exact, .predicted: .predicted][shape] ?? .dense
       options.sliceByteCount = 16 << 10
       options.storage.lookAhead = .on
-      options = try DecoderRuns.limited(options, store, percent: 20)
+      options = try DecoderRuns.limited(options, store, percent: shape == .streamed ? 0 : 20)
     }
     return Opened(
-      decoder: try Decoder(store: store, options: options), bundles: store.manifest.bundles,
-      converted: converted)
+      decoder: try Decoder(store: store, options: options), bundles: store.manifest.bundles)
   }
 
   /// A prompt in two chunks and some tokens of decode; the logits of the last positions.
@@ -80,7 +92,7 @@ struct TraceTests {
     try unsafe decoder.forward(prompt, promptEnd: prompt.count, logits: .last) { _, values in
       unsafe logits += Array(values)
     }
-    for token in [7, 9, 20, 11] as [Int32] {
+    for token in [7, 20] as [Int32] {
       try unsafe decoder.forward([token], logits: .last) { _, values in
         unsafe logits += Array(values)
       }
@@ -102,7 +114,7 @@ struct TraceTests {
     let after = decoder.statistics - before
     var sums = TraceSums()
     for event in sink.events { sums.add(event) }
-    #expect(sums.chunks == [8, 3, 1, 1, 1, 1] && sums.promptChunks == 2)
+    #expect(sums.chunks == [8, 3, 1, 1] && sums.promptChunks == 2)
     #expect(sums.arithmetic == after.arithmeticNanoseconds)
     #expect(sums.stall == after.stallNanoseconds)
     #expect(sums.hits == after.windowHits && sums.misses == after.windowMisses)
@@ -114,7 +126,7 @@ struct TraceTests {
       #expect(sums.reads == after.reads.readCount && sums.bytes == after.reads.byteCount)
     }
     #expect((shape == .resident) == (sums.reads == 0))
-    #expect(sums.layerNesting == 0 && sums.layerCount == 6 * decoder.configuration.layers.count)
+    #expect(sums.layerNesting == 0 && sums.layerCount == 4 * decoder.configuration.layers.count)
   }
 
   @Test(arguments: Shape.allCases)
@@ -144,8 +156,11 @@ struct TraceTests {
       if case .layerEnded(let layer) = event { neurons[layer.layer] += layer.neurons }
     }
     for layer in layers.indices {
-      let sets = try #require(sink.wanted[layer])
-      #expect(sets.count == 6)
+      guard let sets = sink.wanted[layer] else {
+        #expect(shape == .predicted && layer == 2, "that one has no predictor and computes all")
+        continue
+      }
+      #expect(sets.count == 4)
       for set in sets {
         #expect(zip(set, set.dropFirst()).allSatisfy { $0 < $1 })
         #expect(set.allSatisfy { (0..<Int32(layers[layer].strideCount)).contains($0) })
@@ -171,9 +186,11 @@ struct TraceTests {
         }, onLogits: { _, _ in })
     }
     decoder.flushTrace()
-    guard case .forwardEnded(_, _, let isWhole)? = sink.events.last(where: {
-      if case .forwardEnded = $0 { true } else { false }
-    }) else {
+    guard
+      case .forwardEnded(_, _, let isWhole)? = sink.events.last(where: {
+        if case .forwardEnded = $0 { true } else { false }
+      })
+    else {
       Issue.record("the chunk does not end")
       return
     }

@@ -1,7 +1,8 @@
 import FlashIO
-import FlashProfiler
 import Foundation
 import Testing
+
+@testable import FlashProfiler
 
 /// What is written is valid at every moment, and read back as it was.
 struct TraceFileTests {
@@ -93,10 +94,11 @@ struct TraceFileTests {
         .layerBegan(layer: 0, time: 1_500), .read(read), .layerEnded(.init(layer: 0, time: 4_000)),
         .layerBegan(layer: 1, time: 5_000),
       ], to: file)
-    let text = try String(contentsOfFile: path, encoding: .utf8)
-    #expect(
-      text.contains(
-        #"{"name":"bytes","ph":"f","ts":4.000,"pid":1,"tid":1,"cat":"flow","bp":"e","id":8}"#))
+    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    let events = try #require(JSONSerialization.jsonObject(with: data) as? [[String: Any]])
+    let arrival = try #require(events.first { $0["ph"] as? String == "f" })
+    #expect(arrival["id"] as? Int == 8 && arrival["ts"] as? Double == 4)
+    #expect(arrival["bp"] as? String == "e" && arrival["cat"] as? String == "flow")
   }
 
   @Test func aFullDiskEndsTheTraceAndNothingElse() throws {
@@ -113,6 +115,20 @@ struct TraceFileTests {
     for path in ["/", "/nowhere/at/all.json", "/proc/trace.json"] {
       #expect(throws: FileFailure.self) { try TraceFile(path: path) }
     }
+  }
+
+  @Test(arguments: [0, 7, 10, 99, 100, 12_345, Int.max, -1, Int.min])
+  func numbersAreWrittenWhole(number: Int) throws {
+    var text = TraceText(capacity: 64)
+    defer { text.deallocate() }
+    text.append(number)
+    #expect(unsafe String(decoding: text.bytes, as: UTF8.self) == "\(number)")
+    text.removeAll()
+    text.append(microseconds: number)
+    let (whole, rest) = number.magnitude.quotientAndRemainder(dividingBy: 1_000)
+    let fraction = String("\(rest + 1_000)".dropFirst())
+    let sign = number < 0 ? "-" : ""
+    #expect(unsafe String(decoding: text.bytes, as: UTF8.self) == "\(sign)\(whole).\(fraction)")
   }
 
   @Test func severalRunsAreToldApart() throws {

@@ -27,7 +27,7 @@ struct TraceReaderTests {
     try TraceSamples.write(path, count: 2)
     let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
     let whole = try TraceSamples.items(path).items
-    for cut in stride(from: 0, to: bytes.count - 3, by: 7) {
+    for cut in stride(from: 0, to: bytes.count - 3, by: 31) {
       try write(bytes[..<cut], path)
       do {
         let (items, isCut) = try TraceSamples.items(path)

@@ -125,8 +125,9 @@ package protocol TraceSink: AnyObject {
     let start = textCount
     var count = 0
     var last = -1
-    for unsafe neuron in unsafe neurons {
-      let stride = perStride == 1 ? first + Int(neuron) : (first + Int(neuron)) / perStride
+    for place in neurons.indices {
+      let neuron = first + Int(unsafe neurons[place])
+      let stride = perStride == 1 ? neuron : neuron / perStride
       if stride == last { continue }
       unsafe textCount += StrideGaps.write(gap: stride - last - 1, to: text + textCount)
       last = stride

@@ -1,25 +1,25 @@
 import FlashIO
 
-/// Turns events into lines of Chrome's trace format.
-///
-/// | event | line |
-/// | --- | --- |
-/// | header | `M` "flashrun", args: `TraceHeader` |
-/// | names of run and tracks | `M` "process_name", "thread_name", "thread_sort_index" |
-/// | chunk of tokens | `B` "prompt" or "decode" and `E` on track 1, args of `B`: index, position, tokens; of `E`: whole |
-/// | layer | `B` "layer", `E` on track 1, args of `B`: layer; of `E`: layer, hits, misses, neurons, wanted, asked, guesses, guessed |
-/// | span | `X` on its kind's track, args: layer |
-/// | read | `b` and `e` "read" of one id, args of `b`: layer, purpose, file, offset, bytes, and failed where it did |
-/// | consumption | flow `s` at the read's start, `f` where the layer that wanted it had it |
-/// | wanted strides | `i` "wanted" on track 9, args: layer, count, gaps (`StrideGaps`) |
-/// | counters | `C` "reads in flight", "hit rate" of each layer in percent, "bytes resident" in window slots |
-/// | totals | `M` "totals", args: `TraceTotals` |
+/// Turns events into lines of Chrome's trace format:
+/// - header: `M` "flashrun", args `TraceHeader`; then `M` with the names of the run and its tracks;
+/// - chunk of tokens: `B` "prompt" or "decode" on track 1, args index, position, tokens; `E`
+///   "token", args whole, window (bytes);
+/// - layer: `B` "layer" on track 1, args layer; `E`, args layer, hits, misses, neurons, wanted and
+///   asked (bytes), guesses (issued for the next layer), guessed (used by this one);
+/// - span: `X` on the track of its kind, args layer;
+/// - read: `b` and `e` "read" of one id, args of `b`: layer, purpose, file, offset, bytes, and
+///   failed where it did;
+/// - consumption: flow `s` "bytes" at the read's start, `f` where the layer that wants it has it;
+/// - wanted strides: `i` "wanted" on track 9, args layer, count, gaps (`StrideGaps`);
+/// - counters: `C` "reads in flight"; "hit rate" of each layer in percent; "bytes resident" in
+///   slots of the window;
+/// - totals: `M` "totals", args `TraceTotals`.
 ///
 /// `ts` and `dur` are microseconds from the header's start, `pid` counts the runs of the file.
 final class TraceEncoder {
   var text: TraceText
-  private var run = 0
-  private var base = 0
+  private(set) var run = 0
+  private(set) var base = 0
   private var isFirstEvent = true
   /// The latest time of any event.
   var now = 0

@@ -7,8 +7,8 @@ internal import Glibc
 /// A file that was cut (a full disk, a killed process) gives the items before the cut, and `isCut`
 /// says so. Events of other programs between ours are passed over.
 @safe package final class TraceReader {
-  /// Bytes read at once; an event may be longer.
-  private static let pieceByteCount = 1 << 20
+  /// What is read at once; an event may be longer.
+  private var piece = [UInt8](repeating: 0, count: 256 << 10)
   /// Longer than any event of ours.
   private static let longestEvent = 64 << 20
 
@@ -103,21 +103,19 @@ internal import Glibc
     buffer.removeFirst(start)
     fileOffset += start
     start = 0
-    let kept = buffer.count
-    guard kept < Self.longestEvent else {
+    guard buffer.count < Self.longestEvent else {
       throw TraceError(
         path: path, kind: .malformed(offset: fileOffset, what: "an event does not end"))
     }
-    buffer.append(contentsOf: repeatElement(0, count: Self.pieceByteCount))
     while true {
-      let count = unsafe buffer.withUnsafeMutableBytes {
-        unsafe read(descriptor, $0.baseAddress! + kept, Self.pieceByteCount)
+      let count = unsafe piece.withUnsafeMutableBytes {
+        unsafe read(descriptor, $0.baseAddress, $0.count)
       }
       if count < 0, errno == EINTR { continue }
-      buffer.removeLast(Self.pieceByteCount - max(0, count))
       guard count >= 0 else {
         throw TraceError(path: path, kind: .unreadable(code: errno, what: Errno.text(errno)))
       }
+      buffer += piece[..<count]
       hasReachedEnd = count == 0
       return count > 0
     }

@@ -32,38 +32,46 @@
 
   /// Decimal digits.
   mutating func append(_ number: Int) {
-    if number < 0 {
-      unsafe start[count] = UInt8(ascii: "-")
-      count += 1
-    }
-    var rest = number.magnitude
-    var digits = 1
-    var bound: UInt = 10
-    while rest >= bound {
-      digits += 1
-      let (next, overflow) = bound.multipliedReportingOverflow(by: 10)
-      if overflow { break }
-      bound = next
-    }
-    for place in stride(from: count + digits - 1, through: count, by: -1) {
-      let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-      unsafe start[place] = UInt8(truncatingIfNeeded: digit) + UInt8(ascii: "0")
-      rest = quotient
-    }
-    count += digits
+    if number < 0 { append(byte: UInt8(ascii: "-")) }
+    append(digits: number.magnitude, atLeast: 1)
   }
 
   /// Nanoseconds as microseconds with three decimals, which the trace viewers count in.
   mutating func append(microseconds nanoseconds: Int) {
-    if nanoseconds < 0 { append("-") }
-    let magnitude = Int(nanoseconds.magnitude)
-    append(magnitude / 1000)
-    var rest = magnitude % 1000
-    unsafe start[count] = UInt8(ascii: ".")
-    for place in stride(from: 3, to: 0, by: -1) {
-      unsafe start[count + place] = UInt8(rest % 10) + UInt8(ascii: "0")
-      rest /= 10
+    if nanoseconds < 0 { append(byte: UInt8(ascii: "-")) }
+    let (whole, fraction) = nanoseconds.magnitude.quotientAndRemainder(dividingBy: 1000)
+    append(digits: whole, atLeast: 1)
+    append(byte: UInt8(ascii: "."))
+    append(digits: fraction, atLeast: 3)
+  }
+
+  private mutating func append(byte: UInt8) {
+    unsafe start[count] = byte
+    count += 1
+  }
+
+  /// - Parameter least: digits that are written also where they are leading zeros.
+  private mutating func append(digits number: UInt, atLeast least: Int) {
+    var length = least
+    var bound = Self.powers[least]
+    while number >= bound, length < 19 {
+      length += 1
+      bound = Self.powers[length]
     }
-    count += 4
+    // The largest numbers have a digit more than there are powers of ten.
+    if length == 19, number >= 10_000_000_000_000_000_000 { length = 20 }
+    var rest = number
+    var place = count + length
+    while place > count {
+      place -= 1
+      let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
+      unsafe start[place] = UInt8(truncatingIfNeeded: digit) &+ UInt8(ascii: "0")
+      rest = quotient
+    }
+    count += length
+  }
+
+  private static let powers: [UInt] = (0...19).map { power in
+    (0..<power).reduce(UInt(1)) { product, _ in product * 10 }
   }
 }

@@ -54,8 +54,8 @@ struct RunCommand: AsyncParsableCommand {
       prompt: try settings.isOn(prompt.noDisplayPrompt, "no-display-prompt") ? "" : text,
       console: console)
     if let trace { await session.engine.withModel { trace.end(result, $0) } }
-    finish(session, result, settings: settings, console: console)
     trace?.report(on: console)
+    finish(session, result, settings: settings, console: console)
   }
 
   /// Streams the text; the prompt comes with the first of it, so that a progress bar never stands

@@ -6,8 +6,8 @@ struct TraceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "trace", abstract: "Show what a trace says of time and reads.",
     discussion: """
-      Reads what `run --trace FILE` or `bench --trace FILE` wrote: where the time went, a table per \
-      layer, the ten slowest reads, and how long reads took. The file is Chrome's trace format: \
+      Reads what `run --trace FILE` or `bench --trace FILE` wrote: where the time went, a table of \
+      every layer, the ten slowest reads, and how long reads took. The file is Chrome's format: \
       Perfetto (ui.perfetto.dev) and chrome://tracing show it too. A read ends when its completion \
       was seen, which is later than the device was done while there was arithmetic.
       """)

@@ -35,6 +35,8 @@ package struct TraceAnalysis: Sendable {
     package var end = 0
     package var arithmetic = 0
     package var stall = 0
+    /// Read from flash meanwhile.
+    package var byteCount = 0
     package var duration: Int { end - forward.time }
   }
 
@@ -138,6 +140,7 @@ package struct TraceAnalysis: Sendable {
     latency.record(nanoseconds: read.duration)
     scale.record(nanoseconds: read.duration)
     failedReadCount += read.isFailed ? 1 : 0
+    current?.byteCount += read.extent.byteCount
     summary(of: read.label.layer) {
       $0.readCount += 1
       $0.byteCount += read.extent.byteCount

@@ -4,10 +4,15 @@ package import FlashIO
 package struct TracePage {
   /// Kinds of work in the order they are told, and their names.
   package static let kindNames: [(kind: TraceSpan.Kind, name: String)] = [
-    (.attention, "attention"), (.predictor, "predictor"), (.gateUp, "gate and up"),
-    (.down, "down"), (.head, "output head"), (.stall, "stall"),
-    (.lookAhead, "stall, guessing the next layer"), (.trace, "writing the trace"),
+    (.attention, "attention"), (.gateUp, "gate and up"), (.down, "down"),
+    (.head, "output head"), (.stall, "stall"), (.lookAhead, "stall, guessing the next layer"),
+    (.trace, "writing the trace"), (.predictor, "predictor"),
   ]
+
+  /// A kind has one colour everywhere on the page.
+  static func color(of kind: TraceSpan.Kind) -> Int {
+    (kindNames.firstIndex { $0.kind == kind } ?? 0) % ReportStyle.seriesColorCount
+  }
 
   private let analysis: TraceAnalysis
   private let path: String
@@ -31,9 +36,9 @@ package struct TracePage {
           "Token by token",
           summary: "Rows are what the engine's thread did; the hill is the number of reads in "
             + "flight, up to when their completion was seen.",
-          parts: timelines.map { TimelineChart(timeline: $0) } + [tokenStrip]))
+          parts: timelines.map { TimelineChart(timeline: $0) } + tokenStrips))
     } else {
-      sections.append(ReportSection("Token by token", parts: [tokenStrip]))
+      sections.append(ReportSection("Token by token", parts: tokenStrips))
     }
     sections.append(layerSection)
     if analysis.latency.count > 0 { sections.append(readSection) }
@@ -57,7 +62,9 @@ package struct TracePage {
     if phase.tokens > 0 {
       figures.append(("read per token", Quantity.bytes(phase.byteCount / phase.tokens)))
     }
-    if let hitRate = phase.hitRate { figures.append(("found in memory", Quantity.percent(hitRate))) }
+    if let hitRate = phase.hitRate {
+      figures.append(("found in memory", Quantity.percent(hitRate)))
+    }
     if analysis.latency.count > 0 {
       figures.append(("median read", Self.duration(analysis.latency.nanoseconds(atPercentile: 50))))
       figures.append(
@@ -68,6 +75,8 @@ package struct TracePage {
 
   private var time: ReportSection {
     var parts = Self.kindNames.map { (name: $0.name, value: Double(phase[$0.kind])) }
+    // Its colour is free where there is no predictor.
+    if phase[.predictor] == 0 { parts.removeLast() }
     let rest = max(0, phase.other - phase[.trace])
     parts.append((name: "everything else", value: Double(rest)))
     let tokens = Double(max(1, phase.tokens))
@@ -78,23 +87,30 @@ package struct TracePage {
       parts: [
         ShareBar(
           isDecode ? "A token of decode" : "A token of the prompt",
-          parts: parts.filter { $0.value > 0 }
+          parts: parts
         ) { Quantity.duration(nanoseconds: $0 / tokens) }
       ])
   }
 
-  private var tokenStrip: BarStrip {
+  private var tokenStrips: [any ReportPart] {
     let decoded = analysis.forwards.filter { !$0.forward.isPrompt }
     let shown = decoded.isEmpty ? analysis.forwards : decoded
-    return BarStrip(
+    let what = isDecode ? "token" : "chunk"
+    let times = BarStrip(
       isDecode ? "Time of each token" : "Time of each chunk of the prompt",
-      x: ChartAxis(isDecode ? "token" : "chunk") { Quantity.number($0) },
+      x: ChartAxis(what) { Quantity.number($0) },
       y: ChartAxis("ms") { Quantity.number($0) },
       layers: ["arithmetic", "stall", "other"],
       bars: shown.map { chunk in
         let other = max(0, chunk.duration - chunk.arithmetic - chunk.stall)
         return [chunk.arithmetic, chunk.stall, other].map { Double($0) / 1e6 }
       })
+    guard analysis.latency.count > 0 else { return [times] }
+    let bytes = BarStrip(
+      isDecode ? "Read for each token" : "Read for each chunk of the prompt",
+      x: ChartAxis(what) { Quantity.number($0) }, y: ChartAxis("MiB") { Quantity.number($0) },
+      layers: ["read"], bars: shown.map { [Double($0.byteCount) / 0x1p20] })
+    return [times, bytes]
   }
 
   private var layerSection: ReportSection {

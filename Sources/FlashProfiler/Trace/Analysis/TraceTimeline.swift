@@ -90,12 +90,15 @@ struct TimelineChart: ReportPart {
   private static let flightHeight = 56.0
   /// Rows from above: a name, and what is drawn in it.
   private static let rows: [(name: String, kinds: [TraceSpan.Kind])] = [
-    ("attention", [.attention]), ("predictor", [.predictor, .lookAhead]), ("gate, up", [.gateUp]),
-    ("down", [.down]), ("stall", [.stall]), ("other", [.head, .trace]),
+    ("attention", [.attention]), ("gate, up", [.gateUp]), ("down", [.down]),
+    ("predictor", [.predictor]), ("guessing", [.lookAhead]), ("stall", [.stall]),
+    ("other", [.head, .trace]),
   ]
+  private static let flightColor = 7
 
   var html: String {
-    let axis = ChartAxis("ms").fitted(to: [0, Double(timeline.end - timeline.start) / 1e6])
+    let duration = Double(max(1, timeline.end - timeline.start)) / 1e6
+    let axis = ChartAxis("ms", range: 0...duration).fitted(to: [])
     let floor = Self.top(Self.rows.count + 1) + Self.flightHeight + 6
     let ticks = axis.ticks.map { tick in
       let x = horizontal(axis, tick)
@@ -123,7 +126,8 @@ struct TimelineChart: ReportPart {
     let boxes = timeline.layers.map { layer in
       let (x, width) = extent(axis, layer.start, layer.end)
       let time = Quantity.duration(nanoseconds: Double(layer.end - layer.start))
-      return "<rect class=\"f7\" opacity=\"\(layer.layer % 2 == 0 ? "0.35" : "0.7")\" x=\"\(x)\" "
+      return "<rect class=\"f\(Self.flightColor)\" x=\"\(x)\" "
+        + "opacity=\"\(layer.layer % 2 == 0 ? "0.35" : "0.7")\" "
         + "y=\"\(y)\" width=\"\(width)\" height=\"14\"><title>layer \(layer.layer): \(time)"
         + "</title></rect>"
     }
@@ -135,7 +139,7 @@ struct TimelineChart: ReportPart {
     let boxes = Self.rows[row].kinds.flatMap { kind in
       merged(kind, axis).map { span in
         let (x, width) = extent(axis, span.start, span.end)
-        return "<rect class=\"f\(kind == .lookAhead ? 6 : row)\" x=\"\(x)\" y=\"\(y)\" "
+        return "<rect class=\"f\(TracePage.color(of: kind))\" x=\"\(x)\" y=\"\(y)\" "
           + "width=\"\(width)\" height=\"14\"/>"
       }
     }
@@ -187,7 +191,7 @@ struct TimelineChart: ReportPart {
     points += " L\(Self.text(Self.width - Self.right)) \(Self.text(floor)) Z"
     return name
       + Self.label("most: \(most)", "4", floor - Self.flightHeight / 2 + 14, "start")
-      + "<path class=\"f0\" opacity=\"0.6\" d=\"\(points)\"/>"
+      + "<path class=\"f\(Self.flightColor)\" opacity=\"0.6\" d=\"\(points)\"/>"
   }
 
   private func horizontal(_ axis: FittedAxis, _ milliseconds: Double) -> String {
