@@ -98,9 +98,9 @@ extension ReplayReport {
     return ReportSection(
       "Which neurons to keep",
       summary:
-        "A token's neurons take \(Quantity.bytes(window.tokenDemandBytes)), its demand. With less room "
-        + "a plain LRU, which knows nothing of tokens, finds nothing; the window's policies keep "
-        + "what the token uses. Bélády's rule knows the future: no policy misses less.",
+        "A token's neurons take \(Quantity.bytes(window.tokenDemandBytes)), its demand. With less "
+        + "room a plain LRU, which knows nothing of tokens, finds nothing; the window's policies "
+        + "keep what the token uses. Bélády's rule knows the future: no policy misses less.",
       parts: [chart, ReportTable("Missing, by policy", header: header, rows: rows, isWide: true)])
   }
 
