@@ -16,6 +16,8 @@ package struct TokenTraffic: Sendable, Equatable {
   package var keyValueByteCount: Double
   package var layerCount: Int
   package var reads: TokenReads
+  /// Strides that are looked up in the window.
+  package var lookUpCount: Double
   /// Of the neurons a token computes, those in DRAM; nil where none are looked up.
   package var hitRate: Double?
 
@@ -64,6 +66,7 @@ extension TokenTraffic {
     coveringByteCounts = [:]
     reads = .none
     hitRate = nil
+    lookUpCount = 0
     var room = 1.0
     if case .windowed(let slots, _) = plan.feedForward {
       let strides = manifest.bundles.reduce(0) { $0 + $1.strideCount }
@@ -92,6 +95,9 @@ extension TokenTraffic {
       reads = TokenReads(.scattered, count: 0, byteCount: 0)
       hitRate = 1 - missRate
       for bundle in manifest.bundles {
+        lookUpCount +=
+          Double(bundle.strideCount)
+          * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
         addMisses(bundle, activity, missRate: missRate, readSize: plan.slotByteCount, options)
       }
     }

@@ -77,7 +77,7 @@ extension ReplayReport {
   private var windowSection: ReportSection? {
     guard let window else { return nil }
     var marks = [
-      ChartMark("a token's neurons", at: .x(Double(window.tokenDemandBytes) / 0x1p20))
+      ChartMark("demand", at: .x(Double(window.tokenDemandBytes) / 0x1p20))
     ]
     if let slots = window.slotsBytes {
       marks.append(ChartMark("this run", at: .x(Double(slots) / 0x1p20)))
@@ -97,9 +97,10 @@ extension ReplayReport {
     }
     return ReportSection(
       "Which neurons to keep",
-      summary: "A token's neurons take \(Quantity.bytes(window.tokenDemandBytes)). With less room "
-        + "a plain LRU, which knows nothing of tokens, finds nothing; the window's policies keep "
-        + "what the token uses. Bélády's rule knows the future: no policy misses less.",
+      summary:
+        "A token's neurons take \(Quantity.bytes(window.tokenDemandBytes)), its demand. With less "
+        + "room a plain LRU, which knows nothing of tokens, finds nothing; the window's policies "
+        + "keep what the token uses. Bélády's rule knows the future: no policy misses less.",
       parts: [chart, ReportTable("Missing, by policy", header: header, rows: rows, isWide: true)])
   }
 
