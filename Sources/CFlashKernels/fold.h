@@ -172,29 +172,6 @@ typedef struct {
   _Alignas(64) float scale[foldQuads][groupBlocks];
 } Folded;
 
-INLINE void foldScales(Format format, const FoldBatch *batch, size_t f, size_t block, size_t n,
-                       Folded *to) {
-  const Fold *fold = &batch->fold[f];
-  vi largest = vi_set(0), sum = vi_set(0);
-  for (size_t q = fold->firstQuad; q < fold->endQuad; q++)
-    UNROLL for (int i = 0; i < quadRows; i++)
-      largest = vi_max(largest, vi_bits(vf_abs(vf_load_f16(batch->quad[q].row[i] + 2 * block, n))));
-  vf inverse = inverseOfLargest(vf_bits(largest));
-  for (size_t q = fold->firstQuad; q < fold->endQuad; q++) {
-    vi rounded[quadRows];
-    UNROLL for (int i = 0; i < quadRows; i++) {
-      vf scale = vf_load_f16(batch->quad[q].row[i] + 2 * block, n);
-      rounded[i] = vi_round(vf_set(batch->quad[q].output[i]) * (scale * inverse));
-      sum = vi_add(sum, rounded[i]);
-      rounded[i] &= vi_set(0xff);
-    }
-    vi x = packBytes(rounded[0], rounded[1], rounded[2], rounded[3]);
-    UNROLL for (int c = 0; c < 4; c++) vi_store(to->x[q][c], vi_rotate(x, 8 * c), LANES);
-  }
-  vi_store(to->start[f], foldStart(format, sum), LANES);
-  vf_store(to->scale[f], vf_set(fold->unit) * vf_bits(largest), LANES);
-}
-
 // What of the next batch is asked for while this one is added: a row's columns from end to end and
 // then the next row's, as DRAM and the CPU's own prefetching like it. Spread over the arithmetic:
 // the CPU has few places for what is on its way.
@@ -215,13 +192,39 @@ INLINE void prefetchNext(Format format, FoldAhead *ahead, size_t blocks) {
   }
 }
 
+INLINE void foldScales(Format format, const FoldBatch *batch, size_t f, size_t block, size_t n,
+                       FoldAhead *ahead, size_t blocks, int prefetching, Folded *to) {
+  const Fold *fold = &batch->fold[f];
+  vi largest = vi_set(0), sum = vi_set(0);
+  for (size_t q = fold->firstQuad; q < fold->endQuad; q++)
+    UNROLL for (int i = 0; i < quadRows; i++)
+      largest = vi_max(largest, vi_bits(vf_abs(vf_load_f16(batch->quad[q].row[i] + 2 * block, n))));
+  vf inverse = inverseOfLargest(vf_bits(largest));
+  for (size_t q = fold->firstQuad; q < fold->endQuad; q++) {
+    if (prefetching)
+      prefetchNext(format, ahead, blocks);
+    vi rounded[quadRows];
+    UNROLL for (int i = 0; i < quadRows; i++) {
+      vf scale = vf_load_f16(batch->quad[q].row[i] + 2 * block, n);
+      rounded[i] = vi_round(vf_set(batch->quad[q].output[i]) * (scale * inverse));
+      sum = vi_add(sum, rounded[i]);
+      rounded[i] &= vi_set(0xff);
+    }
+    vi x = packBytes(rounded[0], rounded[1], rounded[2], rounded[3]);
+    UNROLL for (int c = 0; c < 4; c++) vi_store(to->x[q][c], vi_rotate(x, 8 * c), LANES);
+  }
+  vi_store(to->start[f], foldStart(format, sum), LANES);
+  vf_store(to->scale[f], vf_set(fold->unit) * vf_bits(largest), LANES);
+}
+
 // Lanes lane ..< lane + n of one group of blocks.
 INLINE void foldLanes(Format format, const FoldBatch *batch, FoldAhead *ahead, size_t blocks,
                       size_t group, size_t lanes, size_t lane, size_t n, float *accumulator) {
   float *const to = accumulator + group * groupValues + lane;
   Folded folded;
   for (size_t f = 0; f < batch->folds; f++)
-    foldScales(format, batch, f, group * groupBlocks + lane, n, &folded);
+    foldScales(format, batch, f, group * groupBlocks + lane, n, ahead, blocks, lane == 0,
+               &folded);
   for (size_t k = 0; k < 4; k++) {
     const size_t at = groupOffset(format, blocks, group) + 4 * (k * lanes + lane);
     vf total[8];
@@ -232,7 +235,7 @@ INLINE void foldLanes(Format format, const FoldBatch *batch, FoldAhead *ahead, s
       vi start = vi_load(folded.start[f], LANES);
       UNROLL for (int m = 0; m < 8; m++) sum[m] = m < 4 ? start : highStart(format, start);
       for (size_t q = batch->fold[f].firstQuad; q < batch->fold[f].endQuad; q++) {
-        if (lane == 0)
+        if (lane == 0 && k > 0)
           prefetchNext(format, ahead, blocks);
         if (batch->quad[q].rows <= 2)
           addQuad(format, &batch->quad[q], 2, at, 4 * lanes, n, folded.x[q], sum);
