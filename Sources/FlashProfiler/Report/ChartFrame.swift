@@ -43,7 +43,7 @@ struct ChartFrame {
       aria-label="\(description)">
       \(grid)
       \(content)
-      \(marks.map(draw).joined(separator: "\n"))
+      \(marks.enumerated().map(draw).joined(separator: "\n"))
       </svg>
       \(legend)</figure>
       """
@@ -72,8 +72,9 @@ struct ChartFrame {
     return parts.joined(separator: "\n")
   }
 
-  /// A dashed line with its name: upright for a place, level for a height.
-  private func draw(_ mark: ChartMark) -> String {
+  /// A dashed line with its name: upright for a place, level for a height. Names of neighbouring
+  /// places are on lines of their own.
+  private func draw(_ index: Int, _ mark: ChartMark) -> String {
     let floor = Self.height - Self.bottom
     switch mark.place {
     case .x(let value):
@@ -81,8 +82,8 @@ struct ChartFrame {
       let isLate = place > width * 0.6
       return line(place, Self.top, place, floor, style: "mark")
         + label(
-          mark.name, place + (isLate ? -5 : 5), Self.top + 12, anchor: isLate ? "end" : "start",
-          style: "marked")
+          mark.name, place + (isLate ? -5 : 5), Self.top + 12 + 16 * Double(index),
+          anchor: isLate ? "end" : "start", style: "marked")
     case .y(let value):
       let place = vertical(value)
       return line(Self.left, place, width - Self.right, place, style: "mark")
