@@ -1,3 +1,5 @@
+// liburing's header brings `timespec` too, and which module a build finds it in first differs.
+internal import CUring
 internal import Glibc
 
 /// The clock of a trace and of the decoder's sums: CLOCK_MONOTONIC.
