@@ -214,7 +214,8 @@ struct BenchTests {
     #expect(plain.error.contains("predicted is left out"))
     #expect(plain.output.split(separator: "\n").count == 5)
     let smooth = try Tool.run([
-      "bench", "--compare-modes", "-m", Self.dense.get(), "-p", "4", "-n", "2", "-o", "jsonl",
+      "bench", "--compare-modes", "-m", Self.dense.get(), "-p", "4", "-n", "2", "--mem-limit",
+      "64M", "-o", "jsonl",
     ])
     #expect(smooth.error.contains("dense is its only mode"))
     #expect(smooth.output.split(separator: "\n").count == 1)
