@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// Anonymous memory, reserved at once and aligned to 2 MiB, that reads go into and weights live in.
 ///
@@ -97,13 +98,16 @@ internal import Glibc
     partCount: Int, run: (Int, (Int) -> Void) -> Void
   ) throws(ArenaFailure) {
     let pages = (byteCount + Self.alignment - 1) / Self.alignment
-    let codes = ValueOfParts(count: partCount)
+    let failure = Atomic<Int32>(0)
     run(partCount) { part in
       let first = pages * part / partCount * Self.alignment
       let end = min(byteCount, pages * (part + 1) / partCount * Self.alignment)
-      if first < end { codes[part] = makeResident(first..<end) ?? 0 }
+      if first < end, let code = makeResident(first..<end), code != EINVAL {
+        failure.store(code, ordering: .relaxed)
+      }
     }
-    if let code = codes.firstOtherThanZero, code != EINVAL {
+    let code = failure.load(ordering: .relaxed)
+    guard code == 0 else {
       throw ArenaFailure(operation: .prefault, byteCount: byteCount, code: code)
     }
   }
@@ -115,23 +119,4 @@ internal import Glibc
 
   /// MADV_POPULATE_WRITE; glibc 2.34 and older do not name it.
   private static let populateForWriting: Int32 = 23
-}
-
-/// An error number for each part, each written by one thread.
-@safe private final class ValueOfParts: @unchecked Sendable {
-  private let values: UnsafeMutableBufferPointer<Int32>
-
-  init(count: Int) {
-    unsafe values = .allocate(capacity: count)
-    unsafe values.initialize(repeating: 0)
-  }
-
-  deinit { unsafe values.deallocate() }
-
-  subscript(part: Int) -> Int32 {
-    get { unsafe values[part] }
-    set { unsafe values[part] = newValue }
-  }
-
-  var firstOtherThanZero: Int32? { unsafe values.first { $0 != 0 } }
 }

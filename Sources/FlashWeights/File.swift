@@ -1,3 +1,4 @@
+internal import FlashIO
 internal import Glibc
 
 /// One open file, closed when it goes out of scope; every failure names the file, the offset and
@@ -34,13 +35,7 @@ struct File: ~Copyable, Sendable {
 
   /// Makes a file without a name on the disk that holds `folder`: it goes when it is closed.
   static func nameless(in folder: String) throws(StoreError) -> File {
-    var descriptor = unsafe open(folder, O_RDWR | __O_TMPFILE | O_CLOEXEC, 0o600)
-    // Not every file system makes files without names; then the name lives for a moment.
-    if descriptor < 0, [EOPNOTSUPP, EISDIR, EINVAL].contains(errno) {
-      let path = "\(folder)/.flashrun-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-      descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-      if descriptor >= 0 { _ = unsafe unlink(path) }
-    }
+    let descriptor = NamelessFile.open(in: folder)
     guard descriptor >= 0 else { throw failure("takes no temporary file", folder) }
     return File(path: folder, descriptor: descriptor)
   }

@@ -56,19 +56,11 @@ struct QualityMeasurement {
   mutating func runDense(
     _ decoder: Decoder, isCancelled: () -> Bool, progress: (Int) -> Void
   ) throws {
-    var row = 0
-    for chunk in chunks {
-      decoder.reset()
-      let start = row
-      try unsafe decoder.forward(
-        Array(chunk.dropLast()), promptEnd: chunk.count, logits: .all, isCancelled: isCancelled,
-        progress: { progress(start + $0) },
-        onLogits: { index, logits in
-          try unsafe file.write(
-            UnsafeRawBufferPointer(logits), at: row * vocabularySize * 4)
-          unsafe dense.add(LogProbabilities(logits).negative(of: chunk[index + 1]))
-          row += 1
-        })
+    try unsafe Self.forEachRow(
+      of: chunks, decoder, isCancelled: isCancelled, progress: progress
+    ) { row, logits, next in
+      try unsafe file.write(UnsafeRawBufferPointer(logits), at: row * vocabularySize * 4)
+      unsafe dense.add(LogProbabilities(logits).negative(of: next))
     }
   }
 
@@ -77,6 +69,23 @@ struct QualityMeasurement {
     _ decoder: Decoder, isCancelled: () -> Bool, progress: (Int) -> Void
   ) throws {
     let reference = FloatMatrix(1, vocabularySize)
+    try unsafe Self.forEachRow(
+      of: chunks, decoder, isCancelled: isCancelled, progress: progress
+    ) { row, logits, next in
+      try unsafe file.read(
+        into: UnsafeMutableRawBufferPointer(start: reference.values, count: vocabularySize * 4),
+        at: row * vocabularySize * 4)
+      let wanted = unsafe LogProbabilities(
+        UnsafeBufferPointer(start: reference.values, count: vocabularySize))
+      compare(unsafe LogProbabilities(logits), wanted: wanted, next: next)
+    }
+  }
+
+  /// Runs every chunk and calls `body` with each row's number, its logits and the token behind it.
+  private static func forEachRow(
+    of chunks: [[Int32]], _ decoder: Decoder, isCancelled: () -> Bool, progress: (Int) -> Void,
+    _ body: (Int, UnsafeBufferPointer<Float>, Int32) throws -> Void
+  ) throws {
     var row = 0
     for chunk in chunks {
       decoder.reset()
@@ -85,12 +94,7 @@ struct QualityMeasurement {
         Array(chunk.dropLast()), promptEnd: chunk.count, logits: .all, isCancelled: isCancelled,
         progress: { progress(start + $0) },
         onLogits: { index, logits in
-          try unsafe file.read(
-            into: UnsafeMutableRawBufferPointer(
-              start: reference.values, count: vocabularySize * 4), at: row * vocabularySize * 4)
-          let wanted = unsafe LogProbabilities(
-            UnsafeBufferPointer(start: reference.values, count: vocabularySize))
-          compare(unsafe LogProbabilities(logits), wanted: wanted, next: chunk[index + 1])
+          try unsafe body(row, logits, chunk[index + 1])
           row += 1
         })
     }

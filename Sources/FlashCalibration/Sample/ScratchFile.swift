@@ -1,3 +1,4 @@
+internal import FlashIO
 internal import FlashWeights
 internal import Glibc
 
@@ -9,15 +10,8 @@ final class ScratchFile {
   /// - Throws: `StoreError` where the folder takes no files.
   init(in folder: String) throws(StoreError) {
     self.folder = folder
-    // O_TMPFILE of Linux, which glibc declares for GNU sources only; some file systems lack it.
-    var opened = unsafe open(folder, O_RDWR | O_CLOEXEC | O_DIRECTORY | 0o20_000_000, 0o600)
-    if opened < 0 {
-      let path = folder + "/.flashrun-\(getpid()).sample"
-      opened = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-      if opened >= 0 { unsafe unlink(path) }
-    }
-    guard opened >= 0 else { throw Self.failure("takes no temporary file", folder) }
-    descriptor = opened
+    descriptor = NamelessFile.open(in: folder)
+    guard descriptor >= 0 else { throw Self.failure("takes no temporary file", folder) }
   }
 
   deinit { close(descriptor) }

@@ -12,14 +12,7 @@ package final class ProbeFile: Sendable {
   /// - Throws: `ProbeError` where the folder takes no file or has no room.
   package init(in folder: String, byteCount: Int) throws(ProbeError) {
     self.folder = folder
-    // O_TMPFILE of Linux, which glibc declares for GNU sources only; some file systems lack it.
-    let unnamed: Int32 = 0o20_000_000
-    var opened = unsafe open(folder, O_RDWR | O_CLOEXEC | O_DIRECTORY | unnamed, 0o600)
-    if opened < 0 {
-      let path = "\(folder)/.flashrun-\(getpid()).probe"
-      opened = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-      if opened >= 0 { unsafe unlink(path) }
-    }
+    let opened = NamelessFile.open(in: folder)
     guard opened >= 0 else { throw .noPlace(folder: folder, reason: Errno.text(errno)) }
     let code = posix_fallocate(opened, 0, byteCount)
     guard code == 0 else {

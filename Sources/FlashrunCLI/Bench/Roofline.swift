@@ -40,14 +40,9 @@ struct Roofline: Sendable {
     let room = (configuration.plan.limit ?? 4 << 30) - process
     try measureMemory(room: room)
     guard store.manifest.bundles.contains(where: { $0.extent.byteCount > 0 }) else { return }
-    let byteCount = max(2 << 20, min(64 << 20, room / 2))
-    let arena = try DirectArena(byteCount: byteCount, prefault: true)
-    let engine = try ReadEngineSelection.make(
-      files: [FlashFile(path: store.bundlesPath, direct: storage.direct)], arenas: [arena],
-      configuration: .init(choice: storage.engine, queueDepth: queueDepth, capacity: 1024))
-    device = try unsafe DeviceProfile.measure(
-      engine: engine, fileIndex: 0, buffer: arena.bytes,
-      readByteCount: configuration.plan.readByteCount, duration: .seconds(1))
+    device = try StoreDevice.measured(
+      store, storage, configuration.plan.readByteCount, .seconds(1),
+      memory: max(2 << 20, min(64 << 20, room / 2)))
     compareWithProfile(of: store, readByteCount: configuration.plan.readByteCount)
   }
 

@@ -96,7 +96,10 @@ struct StoreDevice {
     return depth < deepest ? depth : max(depth, StorageOptions().queueDepth)
   }
 
-  private static func measured(
+  /// The store's device by reading its neurons.
+  ///
+  /// - Throws: what opening and reading the store's file throws.
+  static func measured(
     _ store: WeightStore, _ storage: StorageOptions, _ readByteCount: Int, _ duration: Duration,
     memory: Int
   ) throws -> DeviceProfile {
