@@ -63,9 +63,10 @@ private struct RingLoad {
     start = MonotonicClock.nanoseconds
     let end = start + Int(load.duration / .nanoseconds(1))
     var isOver = false
+    var hasRead = false
     repeat {
       let now = MonotonicClock.nanoseconds
-      isOver = isOver || failure != nil || now >= end || isCancelled()
+      isOver = isOver || failure != nil || (hasRead && now >= end) || isCancelled()
       while !isOver, let slot = free.last {
         guard let offset = places.next() else {
           isOver = true
@@ -73,6 +74,7 @@ private struct RingLoad {
         }
         free.removeLast()
         prepare(slot, at: offset, wanted: now)
+        hasRead = true
       }
       try submit()
       if inFlightCount > 0, reap() == 0 { try enter(waitingFor: 1) }

@@ -67,9 +67,11 @@ extension ReadLoad {
   func run() {
     let end = start + Int(load.duration / .nanoseconds(1))
     var missed = 0
+    var hasRead = false
     while failure == nil, !isCancelled() {
       let before = MonotonicClock.nanoseconds
-      guard before < end, let offset = places.next() else { return }
+      guard before < end || !hasRead, let offset = places.next() else { return }
+      hasRead = true
       var result = load.byteCount
       if let mapping {
         sum &+= mapping.touch(offset: offset, byteCount: load.byteCount)

@@ -31,7 +31,7 @@ package struct ReadLoad: Sendable {
   package var byteCount: Int
   /// Reads in flight.
   package var depth: Int
-  /// No read begins later than this.
+  /// No read begins later than this, except the first of each thread.
   package var duration: Duration
   /// Whether buffered reads leave nothing in the page cache, as in runs. It matters only where
   /// direct reads are refused.
