@@ -3,6 +3,7 @@
 // touches the first n <= LANES lanes and reads zero in the others.
 #include "rows.h"
 #include "dot.h"
+#include "beside.h"
 #include "accumulate.h"
 #include "accumulate_tokens.h"
 #include "convert.h"
@@ -14,6 +15,7 @@
 
 #define ROW_FUNCTIONS(format)                                                                      \
   static void dot##format(const CFlashKernels_Dot *job) { dot(format, job); }                      \
+  static void dotBeside##format(const CFlashKernels_Dot *job) { dotBeside(format, job); }          \
   static void accumulate##format(const CFlashKernels_Accumulate *job) { accumulate(format, job); } \
   static void decode##format(size_t width, const void *row, float *values) {                       \
     decodeRow(format, width, row, values);                                                         \
@@ -51,7 +53,7 @@ KEY_VALUE_FUNCTIONS(F16)
 KEY_VALUE_FUNCTIONS(KeyValueQ8_0)
 
 #define ROWS(format)                                                                               \
-  {prepare##format, dot##format,    accumulate##format,                                            \
+  {prepare##format,     dot##format,    dotBeside##format, accumulate##format,                     \
    addUnpacked##format, decode##format, encode##format}
 #define KEY_VALUE(format) {store##format, scores##format, values##format}
 

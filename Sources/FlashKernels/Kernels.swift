@@ -103,6 +103,21 @@ package struct Kernels: Sendable {
     }
   }
 
+  /// The same with rows that `SideBySide` arranged, a multiple of 16 of them.
+  package func dot(
+    _ format: RowFormat, width: Int, besideRows rows: UnsafeRawPointer, rowCount: Int,
+    activations: UnsafeRawPointer, activationStride: Int, tokenCount: Int,
+    output: UnsafeMutablePointer<Float>, outputStride: Int
+  ) {
+    requireFit(format, width)
+    precondition(rowCount % SideBySide.groupLength == 0, "rows side by side come in whole groups")
+    var job = unsafe CFlashKernels_Dot(
+      width: width, rows: rows, rowStride: 0, scattered: nil, rowCount: rowCount,
+      activations: activations, activationStride: activationStride, tokenCount: tokenCount,
+      output: output, outputStride: outputStride)
+    unsafe self.rows(format).dotBeside(&job)
+  }
+
   /// The values of one row, exactly. `row`: `format.byteCount(width:)` bytes; `values`: [width].
   /// With a plain format also the way to f32 of a whole F16 or BF16 tensor.
   package func decodeRow(

@@ -37,7 +37,7 @@ package enum LanePacking {
 
   /// Calls `body(offset in blocks, offset in row, isScale)` for each scale and 4-byte piece.
   @inline(__always)
-  private static func forEachPiece(
+  static func forEachPiece(
     _ format: RowFormat, width: Int, _ body: (Int, Int, Bool) -> Void
   ) {
     precondition(format.packing == "lanes16", "\(format) rows have no blocks to pack")

@@ -74,6 +74,7 @@ extension Decoder {
     }
     if isReadOnce { try arena.prefault(pool: pool, beside: load) } else { load() }
     try loading.get()
+    settings.predictor?.arrange(in: residency)
     let buffers = settings.buffers(contextLength: plan.contextLength, in: memory)
     let core = DecoderCore(
       configuration: manifest.configuration, kernels: settings.kernels,

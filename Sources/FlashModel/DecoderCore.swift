@@ -51,9 +51,10 @@ import FlashWindow
     residency.look()
   }
 
-  /// Cuts `count` items into one range a thread and runs `body` for each that is not empty.
+  /// Cuts `count` items into one range a thread and runs `body` for each that is not empty; what is
+  /// one granule this thread does alone, without a wake-up.
   func split(_ count: Int, granularity: Int = 1, _ body: (Range<Int>) -> Void) {
-    let parts = pool.threadCount
+    let parts = count <= granularity ? 1 : pool.threadCount
     run(parts) { part in
       let range = WorkerPool.split(
         count: count, parts: parts, granularity: granularity, index: part)

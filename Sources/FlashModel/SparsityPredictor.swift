@@ -106,24 +106,18 @@ extension SparsityPredictor {
       return unsafe PredictedSets(words: nil, wordsPerToken: words)
     }
     hide(predictor, tokenCount: tokenCount, core: core)
-    unsafe score(predictor, tokenCount: tokenCount, into: scratch.neuronOutputs, core: core)
-    let sets = unsafe PredictedSets(words: scratch.predictedSets, wordsPerToken: words)
-    let bias = unsafe core.residency.predictor(predictor.firstExtent + 2)
-      .assumingMemoryBound(to: Float.self)
-    core.split(words) { part in
-      for token in 0..<tokenCount {
-        let scores = unsafe scratch.neuronOutputs + token * scratch.shape.feedForwardWidth
-        for word in part {
-          var bits: UInt64 = 0
-          for neuron in word * 64..<min(neuronCount, word * 64 + 64)
-          where unsafe scores[neuron] + bias[neuron] > 0 {
-            bits |= 1 << UInt64(neuron % 64)
-          }
-          unsafe scratch.predictedSets[token * words + word] = bits
+    unsafe score(
+      predictor, tokenCount: tokenCount, into: scratch.neuronOutputs, core: core
+    ) { neurons, scores, token in
+      for word in neurons.lowerBound / 64..<(neurons.upperBound + 63) / 64 {
+        var bits: UInt64 = 0
+        for neuron in word * 64..<min(neurons.upperBound, word * 64 + 64) {
+          bits |= (unsafe scores[neuron] > 0 ? 1 : 0) << UInt64(neuron % 64)
         }
+        unsafe scratch.predictedSets[token * words + word] = bits
       }
     }
-    return sets
+    return unsafe PredictedSets(words: scratch.predictedSets, wordsPerToken: words)
   }
 
   /// Writes a layer's scores for the one token in `scratch.normed`, the state of an earlier layer,
@@ -132,10 +126,7 @@ extension SparsityPredictor {
     guard let predictor = layers[layer] else { return false }
     let guesses = unsafe core.scratch.guesses
     hide(predictor, tokenCount: 1, core: core)
-    unsafe score(predictor, tokenCount: 1, into: guesses, core: core)
-    let bias = unsafe core.residency.predictor(predictor.firstExtent + 2)
-      .assumingMemoryBound(to: Float.self)
-    unsafe core.kernels.add(bias, to: guesses, count: predictor.expansion.rows)
+    unsafe score(predictor, tokenCount: 1, into: guesses, core: core) { _, _, _ in }
     return true
   }
 
@@ -168,22 +159,48 @@ extension SparsityPredictor {
     }
   }
 
-  /// `W2 · hidden` into `scores[t][neuron]`.
+  /// `W2 · hidden + b` into `scores[t][neuron]`, and `body` for each token and each thread's
+  /// neurons, which begin at a multiple of 64, with the token's scores.
   private func score(
     _ predictor: LayerPredictor, tokenCount: Int, into scores: UnsafeMutablePointer<Float>,
-    core: DecoderCore
+    core: DecoderCore, _ body: (Range<Int>, UnsafePointer<Float>, Int) -> Void
   ) {
     let scratch = core.scratch
     let expansion = predictor.expansion
+    let stride = scratch.shape.feedForwardWidth
     let rows = unsafe core.residency.predictor(predictor.firstExtent + 1)
-    core.split(expansion.rows) { part in
+    let bias = unsafe core.residency.predictor(predictor.firstExtent + 2)
+      .assumingMemoryBound(to: Float.self)
+    core.split(expansion.rows, granularity: 64) { part in
+      let besideCount = part.count / SideBySide.groupLength * SideBySide.groupLength
+      let first = unsafe rows + part.lowerBound * expansion.rowByteCount
+      unsafe core.kernels.dot(
+        expansion.format, width: expansion.width, besideRows: first, rowCount: besideCount,
+        activations: scratch.preparedHidden, activationStride: scratch.shape.hiddenByteCount,
+        tokenCount: tokenCount, output: scores + part.lowerBound, outputStride: stride)
       unsafe core.kernels.dot(
         expansion.format, width: expansion.width,
-        rows: rows + part.lowerBound * expansion.rowByteCount, rowStride: expansion.rowByteCount,
-        rowCount: part.count, activations: scratch.preparedHidden,
+        rows: first + besideCount * expansion.rowByteCount, rowStride: expansion.rowByteCount,
+        rowCount: part.count - besideCount, activations: scratch.preparedHidden,
         activationStride: scratch.shape.hiddenByteCount, tokenCount: tokenCount,
-        output: scores + part.lowerBound,
-        outputStride: scratch.shape.feedForwardWidth)
+        output: scores + part.lowerBound + besideCount, outputStride: stride)
+      for token in 0..<tokenCount {
+        let row = unsafe scores + token * stride
+        unsafe core.kernels.add(
+          bias + part.lowerBound, to: row + part.lowerBound, count: part.count)
+        unsafe body(part, row, token)
+      }
+    }
+  }
+
+  /// Puts W2's rows side by side, once, after they were read: a row is a block or a few long.
+  func arrange(in residency: WeightResidency) {
+    for case let predictor? in layers {
+      let expansion = predictor.expansion
+      unsafe residency.withPredictor(predictor.firstExtent + 1) { rows in
+        unsafe SideBySide.arrange(
+          expansion.format, width: expansion.width, rowCount: expansion.rows, rows: rows)
+      }
     }
   }
 }

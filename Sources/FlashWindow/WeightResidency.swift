@@ -211,6 +211,11 @@ package import FlashWeights
     unsafe UnsafeRawPointer(arena.base + map.predictors[index])
   }
 
+  /// Lets `body` rearrange one of the plan's predictor extents after it was loaded.
+  package func withPredictor(_ index: Int, _ body: (UnsafeMutableRawPointer) -> Void) {
+    unsafe body(arena.base + map.predictors[index])
+  }
+
   /// Finds rows of a looked-up tensor, reading those that are not resident.
   ///
   /// - Parameters:

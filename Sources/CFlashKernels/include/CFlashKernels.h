@@ -57,6 +57,8 @@ typedef struct {
   // x: [width] -> prepared activation, rounded once as this format's dot wants it.
   void (*prepareActivation)(const float *x, size_t width, void *activation);
   void (*dot)(const CFlashKernels_Dot *);
+  // The same with groups of 16 rows side by side, see beside.h; rows left over are not multiplied.
+  void (*dotBeside)(const CFlashKernels_Dot *);
   void (*accumulate)(const CFlashKernels_Accumulate *);
   // output[i] += accumulator in packed order, i in plain order.
   void (*addUnpacked)(size_t width, const float *accumulator, float *output);

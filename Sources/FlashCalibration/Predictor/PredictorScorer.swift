@@ -10,6 +10,8 @@ internal import FlashWeights
   private let neuronCount: Int
   private let hidden: FloatMatrix
   private let scores: FloatMatrix
+  /// W2's rows side by side, as a run has them.
+  private let expansion: [UInt8]
   private let activations: UnsafeMutableRawPointer
   private let activationStride: Int
 
@@ -21,6 +23,14 @@ internal import FlashWeights
     self.kernels = kernels
     self.pool = pool
     neuronCount = predictor.expansion.rowCount
+    var expansion = predictor.expansion.bytes
+    unsafe expansion.withUnsafeMutableBytes {
+      guard let rows = $0.baseAddress else { return }
+      unsafe SideBySide.arrange(
+        predictor.expansion.format, width: predictor.expansion.width,
+        rowCount: predictor.expansion.rowCount, rows: rows)
+    }
+    self.expansion = expansion
     hidden = FloatMatrix(Self.blockLength, predictor.reduction.rowCount)
     scores = FloatMatrix(Self.blockLength, neuronCount)
     activationStride = max(
@@ -41,13 +51,23 @@ internal import FlashWeights
     for first in stride(from: positions.lowerBound, to: positions.upperBound, by: Self.blockLength)
     {
       let count = min(Self.blockLength, positions.upperBound - first)
-      unsafe multiply(predictor.reduction, inputs.row(first), count, into: hidden)
+      unsafe prepare(inputs.row(first), for: predictor.reduction, count)
+      unsafe predictor.reduction.bytes.withUnsafeBytes { rows in
+        split(predictor.reduction.rowCount, granularity: 1) { part in
+          unsafe multiply(predictor.reduction, rows, part, count, into: hidden)
+        }
+      }
       if predictor.kind == .perceptron {
         for index in 0..<count * hidden.columnCount {
           unsafe hidden.values[index] = max(0, hidden.values[index])
         }
       }
-      unsafe multiply(predictor.expansion, hidden.values, count, into: scores)
+      unsafe prepare(hidden.values, for: predictor.expansion, count)
+      unsafe expansion.withUnsafeBytes { rows in
+        split(neuronCount, granularity: SideBySide.groupLength) { part in
+          unsafe multiplyExpansion(rows, part, count)
+        }
+      }
       for index in 0..<count {
         let row = unsafe scores.row(index)
         unsafe predictor.bias.withUnsafeBufferPointer { bias in
@@ -58,27 +78,48 @@ internal import FlashWeights
     }
   }
 
-  private func multiply(
-    _ rows: PackedRows, _ input: UnsafePointer<Float>, _ count: Int, into output: FloatMatrix
-  ) {
+  private func prepare(_ input: UnsafePointer<Float>, for rows: PackedRows, _ count: Int) {
     for index in 0..<count {
       unsafe kernels.prepareActivation(
         input + index * rows.width, width: rows.width, rows.format,
         into: activations + index * activationStride)
     }
+  }
+
+  private func split(_ count: Int, granularity: Int, _ body: (Range<Int>) -> Void) {
     let parts = pool.threadCount
-    unsafe rows.bytes.withUnsafeBytes { bytes in
-      pool.run(parts) { part in
-        let range = WorkerPool.split(
-          count: rows.rowCount, parts: parts, granularity: 1, index: part)
-        guard !range.isEmpty else { return }
-        unsafe kernels.dot(
-          rows.format, width: rows.width,
-          rows: bytes.baseAddress! + range.lowerBound * rows.rowByteCount,
-          rowStride: rows.rowByteCount, rowCount: range.count, activations: activations,
-          activationStride: activationStride, tokenCount: count,
-          output: output.values + range.lowerBound, outputStride: output.columnCount)
-      }
+    pool.run(parts) { part in
+      let range = WorkerPool.split(
+        count: count, parts: parts, granularity: granularity, index: part)
+      if !range.isEmpty { body(range) }
     }
+  }
+
+  /// Rows that lie one after another.
+  private func multiply(
+    _ rows: PackedRows, _ bytes: UnsafeRawBufferPointer, _ part: Range<Int>, _ count: Int,
+    into output: FloatMatrix
+  ) {
+    guard let base = bytes.baseAddress, !part.isEmpty else { return }
+    unsafe kernels.dot(
+      rows.format, width: rows.width, rows: base + part.lowerBound * rows.rowByteCount,
+      rowStride: rows.rowByteCount, rowCount: part.count, activations: activations,
+      activationStride: activationStride, tokenCount: count,
+      output: output.values + part.lowerBound, outputStride: output.columnCount)
+  }
+
+  /// Rows side by side, and those that make no group.
+  private func multiplyExpansion(
+    _ bytes: UnsafeRawBufferPointer, _ part: Range<Int>, _ count: Int
+  ) {
+    guard let base = bytes.baseAddress else { return }
+    let rows = predictor.expansion
+    let whole = part.count / SideBySide.groupLength * SideBySide.groupLength
+    unsafe kernels.dot(
+      rows.format, width: rows.width, besideRows: base + part.lowerBound * rows.rowByteCount,
+      rowCount: whole, activations: activations, activationStride: activationStride,
+      tokenCount: count, output: scores.values + part.lowerBound,
+      outputStride: scores.columnCount)
+    unsafe multiply(rows, bytes, part.lowerBound + whole..<part.upperBound, count, into: scores)
   }
 }

@@ -37,6 +37,7 @@ extension BenchResult {
       .init("bytes_per_token", .integer(bytesPerToken)),
       .init("cache_hit", .number(hitRate)), .init("stall_ns", .integer(mean(\.stallNanoseconds))),
       .init("arithmetic_ns", .integer(mean(\.arithmeticNanoseconds))),
+      .init("predictor_ns", .integer(mean(\.predictorNanoseconds))),
       .init("p50_ns", .integer(tokenNanoseconds(percentile: 50))),
       .init("p95_ns", .integer(tokenNanoseconds(percentile: 95))),
       .init("p99_ns", .integer(tokenNanoseconds(percentile: 99))),

@@ -1,0 +1,59 @@
+/// Narrow rows in groups of 16 that lie side by side, so that one vector holds the same values of
+/// 16 rows and a product needs no sum over lanes. Bytes move; nothing is rounded.
+///
+/// A group takes the bytes of its 16 rows. For the quantized formats it is, block after block: 16
+/// scales, then for each 4-byte piece of the block those of the 16 rows. For the plain formats it
+/// is value after value, those of the 16 rows.
+package enum SideBySide {
+  package static let groupLength = 16
+
+  /// Rearranges packed rows in place, as far as they make whole groups; those left over stay.
+  ///
+  /// - Parameters:
+  ///   - rows: `rowCount` rows of `format.byteCount(width:)` bytes without gaps.
+  /// - Complexity: some nanoseconds a piece; allocates one group.
+  package static func arrange(
+    _ format: RowFormat, width: Int, rowCount: Int, rows: UnsafeMutableRawPointer
+  ) {
+    let rowByteCount = format.byteCount(width: width)
+    let groupByteCount = groupLength * rowByteCount
+    let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: groupByteCount, alignment: 64)
+    defer { unsafe copy.deallocate() }
+    guard let base = copy.baseAddress else { return }
+    for group in 0..<rowCount / groupLength {
+      let start = unsafe rows + group * groupByteCount
+      unsafe base.copyMemory(from: start, byteCount: groupByteCount)
+      for row in 0..<groupLength {
+        unsafe scatter(
+          format, width: width, row: base + row * rowByteCount, number: row, into: start)
+      }
+    }
+  }
+
+  private static func scatter(
+    _ format: RowFormat, width: Int, row: UnsafeRawPointer, number: Int,
+    into group: UnsafeMutableRawPointer
+  ) {
+    if format.packing == "plain" {
+      let size = format.bytesPerBlock
+      for index in 0..<width {
+        unsafe (group + (index * groupLength + number) * size).copyMemory(
+          from: row + index * size, byteCount: size)
+      }
+      return
+    }
+    let blockByteCount = groupLength * format.bytesPerBlock
+    LanePacking.forEachPiece(format, width: width) { plain, packed, isScale in
+      let block = plain / format.bytesPerBlock
+      let inBlock = plain % format.bytesPerBlock
+      let target = unsafe group + block * blockByteCount
+      if isScale {
+        unsafe (target + 2 * number).copyMemory(from: row + packed, byteCount: 2)
+      } else {
+        let piece = (inBlock - 2) / 4
+        unsafe (target + 2 * groupLength + 4 * (piece * groupLength + number)).copyMemory(
+          from: row + packed, byteCount: 4)
+      }
+    }
+  }
+}
