@@ -1,7 +1,9 @@
 internal import Crypto
+internal import FlashIO
 internal import FlashKernels
 internal import FlashModel
 internal import FlashWeights
+internal import FlashWindow
 
 /// Pricing the staged store: the certificate.
 extension Calibrator {
@@ -14,17 +16,16 @@ extension Calibrator {
     let tokenCount = quality.tokenCount
     let total = 2 * tokenCount
     progress(.price, 0, total)
-    let held = memory.pricing(predictorByteCount: Self.predictorByteCount(layers))
     do {
       let dense = try decoder(staged) {
-        $0.callerItems.append(held)
+        $0.callerItems.append(held(layers))
         $0.sparsity = .auto
         $0.logitsRowCapacity = Self.logitsRows
       }
       try quality.runDense(dense, isCancelled: isCancelled) { progress(.price, $0, total) }
     }
     let predicted = try decoder(staged) {
-      $0.callerItems.append(held)
+      $0.callerItems.append(held(layers))
       $0.sparsity = .predicted
       $0.allowsUnpriced = true
       $0.logitsRowCapacity = Self.logitsRows
@@ -34,6 +35,15 @@ extension Calibrator {
     }
     let share = try predictorTimeShare(predicted, isCancelled: isCancelled)
     return certificate(quality, layers: layers, timeShare: share)
+  }
+
+  /// What this process holds beside the decoder that is to be opened: BLAS keeps its packing buffers
+  /// and the allocator what training gave back, some 100 MB for layers of 16,384 neurons.
+  private func held(_ layers: [CalibratedLayer]) -> MemoryPlan.Item {
+    _ = giveBackFreeMemory(keeping: 0)
+    var item = memory.pricing(predictorByteCount: Self.predictorByteCount(layers))
+    item.byteCount = max(item.byteCount, ProcessMemory()?.anonymous ?? 0)
+    return item
   }
 
   /// Rows of logits handed out at a time.
@@ -111,3 +121,8 @@ extension Calibrator {
       .reduce(into: "") { $0 += String($1, radix: 16) }
   }
 }
+
+/// glibc's malloc_trim: what the allocator has free goes back to the kernel. Its header is in no
+/// module that Swift imports.
+@_silgen_name("malloc_trim")
+private func giveBackFreeMemory(keeping byteCount: Int) -> Int32
