@@ -51,7 +51,7 @@ internal import Glibc
     for pair in 0..<pairCount {
       let exponent = Double(2 * pair) / Double(configuration.dimension)
       let frequency = 1 / pow(base, exponent)
-      unsafe frequencies[pair] = Float(Self.scaled(frequency, configuration.scaling))
+      unsafe frequencies[pair] = Float(Self.scaled(frequency, configuration.scaling, pair: pair))
     }
   }
 
@@ -66,10 +66,14 @@ internal import Glibc
   }
 
   /// transformers `_compute_linear_scaling_rope_parameters` and `_compute_llama3_parameters`.
-  static func scaled(_ frequency: Double, _ scaling: RotaryConfiguration.Scaling) -> Double {
+  static func scaled(
+    _ frequency: Double, _ scaling: RotaryConfiguration.Scaling, pair: Int = 0
+  ) -> Double {
     switch scaling {
     case .none, .dynamic:
       return frequency
+    case .divisors(let divisors):
+      return frequency / Double(divisors[pair])
     case .linear(let factor):
       return frequency / factor
     case .llama3(let factor, let low, let high, let original):

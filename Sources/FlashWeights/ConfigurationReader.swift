@@ -135,6 +135,7 @@ struct ConfigurationReader {
     let allowed: Set<String>
     switch type {
     case "default"?: allowed = []
+    case "divisors"?: allowed = ["divisors"]
     case "linear"?: allowed = ["factor"]
     case "dynamic"?: allowed = ["factor", "original_max_position_embeddings"]
     case "llama3"?:
@@ -172,6 +173,9 @@ struct ConfigurationReader {
         keys: ["\(key).original_max_position_embeddings"], absent: .integer(maximumPositions)),
       limit: 1 << 31)
     switch type {
+    case "divisors":
+      guard case .array(let values)? = json[path: "\(key).divisors"] else { return .none }
+      return .divisors(values.compactMap(\.number).map { Float($0) })
     case "linear": return .linear(factor: try number("factor"))
     case "dynamic":
       return .dynamic(factor: try number("factor"), originalMaximumPositions: original)

@@ -41,6 +41,10 @@ extension ModelConfiguration {
         rotary.dimension > 0 && rotary.dimension <= headDimension && rotary.dimension % 2 == 0,
         "RoPE must turn an even part of a head", found: "\(rotary.dimension)")
       try require(rotary.base > 0, "the base of RoPE must be positive", found: "\(rotary.base)")
+      guard case .divisors(let divisors) = rotary.scaling else { return }
+      try require(
+        divisors.count == rotary.dimension / 2 && divisors.allSatisfy { $0.isFinite && $0 != 0 },
+        "RoPE needs a divisor for each pair, finite and not zero", found: "\(divisors.count)")
     }
   }
 }

@@ -105,6 +105,8 @@ package struct RotaryConfiguration: Codable, Equatable, Sendable {
       originalMaximumPositions: Int)
     /// NTK by current length: unchanged up to `originalMaximumPositions`, beyond it the base grows.
     case dynamic(factor: Double, originalMaximumPositions: Int)
+    /// The frequency of each pair divided by a number of its own (`rope_freqs.weight` of GGUF).
+    case divisors([Float])
   }
   package var base: Double
   /// Leading values of a head that are rotated; even, at most the head dimension.

@@ -29,6 +29,17 @@ struct GGUFLogitsTests {
     #expect(DecoderRuns.relativeDifference(found, expected) < 1e-4)
   }
 
+  /// With biases and scales on every matrix and divisors of RoPE's frequencies.
+  @Test(
+    .enabled(if: ProjectFiles.shared(models) != nil, "shared folder is missing"),
+    arguments: ["llama", "deci"])
+  func logitsOfEveryPartEqualThoseOfLlamaCpp(architecture: String) throws {
+    let path = "\(Self.models)/\(architecture)-dense"
+    let found = try logits(path + ".gguf", try array(Int32.self, Self.models + "/tokens.i32"))
+    let expected = try array(Float.self, path + ".logits.f32")
+    #expect(DecoderRuns.relativeDifference(found, expected) < 1e-4)
+  }
+
   @Test(
     .enabled(if: ProjectFiles.shared(stories) != nil, "shared folder is missing"),
     arguments: [("F32", Float(1e-4)), ("F16", 1e-2), ("Q8_0", 3e-2)])

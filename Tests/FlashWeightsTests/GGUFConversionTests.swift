@@ -129,9 +129,20 @@ struct GGUFConversionTests {
     #expect(Llama3Fit(divisors: [1, 2, 3, 2], base: 10_000) == nil)
   }
 
-  @Test func otherDivisorsAreRefusedByName() throws {
+  @Test func otherDivisorsAreKept() throws {
     var file = GGUFBuilder.llama()
     file.add("rope_freqs.weight", [8], [1, 0.5, 2, 1, 1, 1, 1, 1])
+    let positions = try convert(file).store.configuration.positions
+    #expect(
+      positions
+        == .rotary(
+          RotaryConfiguration(
+            base: 10000, dimension: 16, scaling: .divisors([1, 0.5, 2, 1, 1, 1, 1, 1]))))
+  }
+
+  @Test func divisorsOfZeroAreRefusedByName() throws {
+    var file = GGUFBuilder.llama()
+    file.add("rope_freqs.weight", [8], [1, 0, 2, 1, 1, 1, 1, 1])
     let error = try refusal(file)
     #expect(error.kind == .unsupportedModel && error.tensor == "rope_freqs.weight")
   }

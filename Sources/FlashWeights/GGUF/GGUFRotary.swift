@@ -26,13 +26,16 @@ enum GGUFRotary {
     let divisors = try values(of: tensor, files: files)
     if divisors.allSatisfy({ $0 == 1 }) { return scaling }
     let base = json[path: "rope.freq_base"]?.number ?? 10000
-    guard scaling == nil, let fitted = Llama3Fit(divisors: divisors, base: base) else {
+    guard scaling == nil, divisors.allSatisfy({ $0.isFinite && $0 != 0 }) else {
       throw StoreError(
-        .unsupportedModel, "RoPE with divisors that are not Llama 3's is not supported",
+        .unsupportedModel, "RoPE with these divisors is not supported",
         file: files[tensor.fileIndex].path, offset: tensor.extent.offset, tensor: tensor.name,
         found: divisors.prefix(4).map { "\($0)" }.joined(separator: ", "))
     }
-    return fitted.json
+    if let fitted = Llama3Fit(divisors: divisors, base: base) { return fitted.json }
+    return .object([
+      "type": .string("divisors"), "divisors": .array(divisors.map { .number(Double($0)) }),
+    ])
   }
 
   /// The values of a short tensor.
