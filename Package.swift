@@ -93,7 +93,9 @@ let package = Package(
         "FlashProfiler", "FlashWindow", "FlashWeights", "FlashIO", "FlashKernels",
         "FlashTestSupport",
       ]),
-    tests("FlashrunTests", ["Flashrun", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
+    tests(
+      "FlashrunTests",
+      ["Flashrun", "FlashText", "FlashWeights", "FlashKernels", "FlashTestSupport"]),
     tests(
       "FlashrunCLITests",
       [

@@ -174,8 +174,12 @@ struct ConfigurationReader {
       limit: 1 << 31)
     switch type {
     case "divisors":
-      guard case .array(let values)? = json[path: "\(key).divisors"] else { return .none }
-      return .divisors(values.compactMap(\.number).map { Float($0) })
+      let source = Layout.Source(keys: ["\(key).divisors"], absent: nil)
+      let value = try required(source)
+      guard case .array(let values) = value, case let numbers = values.compactMap(\.number),
+        numbers.count == values.count
+      else { throw mismatch(source, "a list of numbers", value) }
+      return .divisors(numbers.map { Float($0) })
     case "linear": return .linear(factor: try number("factor"))
     case "dynamic":
       return .dynamic(factor: try number("factor"), originalMaximumPositions: original)

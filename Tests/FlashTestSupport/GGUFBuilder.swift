@@ -3,14 +3,21 @@ package import FlashWeights
 /// Writes GGUF files for tests: metadata and tensors in the order they are added.
 package struct GGUFBuilder: Sendable {
   package enum Value: Sendable {
+    case uint8(UInt8)
+    case int8(Int8)
+    case uint16(UInt16)
+    case int16(Int16)
     case uint32(UInt32)
     case int32(Int32)
     case uint64(UInt64)
+    case int64(Int64)
     case float(Float)
+    case double(Double)
     case bool(Bool)
     case string(String)
     case int32s([Int32])
     case floats([Float])
+    case bools([Bool])
     case strings([String])
   }
 
@@ -65,6 +72,13 @@ package struct GGUFBuilder: Sendable {
       typed(9, bytes(type) + bytes(UInt64(parts.count)) + parts.flatMap { $0 })
     }
     switch value {
+    case .uint8(let value): return typed(0, [value])
+    case .int8(let value): return typed(1, bytes(value))
+    case .uint16(let value): return typed(2, bytes(value))
+    case .int16(let value): return typed(3, bytes(value))
+    case .int64(let value): return typed(11, bytes(value))
+    case .double(let value): return typed(12, bytes(value.bitPattern))
+    case .bools(let values): return array(7, values.map { [$0 ? 1 : 0] })
     case .uint32(let value): return typed(4, bytes(value))
     case .int32(let value): return typed(5, bytes(value))
     case .float(let value): return typed(6, bytes(value.bitPattern))

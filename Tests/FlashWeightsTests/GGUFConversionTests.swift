@@ -208,9 +208,44 @@ struct GGUFConversionTests {
     #expect((store.companionPath("tokenizer.json") != nil) == isThere)
     #expect(store.companionPath("chat_template.jinja") != nil)
     #expect(isThere || manifest.notes.contains { $0.contains("tokenizer") })
+    if kind == "llama" {
+      #expect(store.configuration.beginTokenID == 1 && store.configuration.endTokenIDs == [2])
+    }
     guard pre == "nobody" else { return }
     let named = try convert(file) { $0.preTokenizer = "qwen2" }.store
     #expect(named.companionPath("tokenizer.json") != nil)
+  }
+}
+
+extension GGUFConversionTests {
+  @Test func tokensWithoutTextGetNamesAndTwinsLeaveTheTokenizerOut() throws {
+    var file = GGUFBuilder.llama()
+    file.addTokenizer("gpt2", pre: "gpt-2")
+    let place = try #require(file.entries.firstIndex { $0.key == "tokenizer.ggml.tokens" })
+    var tokens = (0..<96).map { "t\($0)" }
+    tokens[7] = ""
+    tokens[9] = ""
+    file.entries[place].value = .strings(tokens)
+    let path = try #require(try convert(file).store.companionPath("tokenizer.json"))
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(text.contains("\"[EMPTY_7]\":7") && text.contains("\"[EMPTY_9]\":9"))
+    tokens[8] = "t3"
+    file.entries[place].value = .strings(tokens)
+    let (store, manifest) = try convert(file)
+    #expect(store.companionPath("tokenizer.json") == nil)
+    #expect(manifest.notes.contains { $0.contains("tokens 3 and 8 are both \"t3\"") })
+  }
+
+  /// Files of the kind llama that leave the special tokens out have SentencePiece's.
+  @Test func specialTokensOfSentencePieceAreTaken() throws {
+    var file = GGUFBuilder.llama()
+    file.addTokenizer("llama")
+    file.entries.removeAll { $0.key.hasSuffix("_token_id") }
+    let (store, _) = try convert(file)
+    #expect(store.configuration.beginTokenID == 1 && store.configuration.endTokenIDs == [2])
+    let path = try #require(store.companionPath("tokenizer_config.json"))
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(text.contains("\"bos_token\":\"<s>\"") && text.contains("\"add_bos_token\":true"))
   }
 }
 

@@ -65,6 +65,34 @@ struct GGUFReaderTests {
     }
   }
 
+  @Test func valuesOfEveryTypeAreRead() throws {
+    var file = GGUFBuilder.llama()
+    file.entries += [
+      ("x.u8", .uint8(200)), ("x.i8", .int8(-3)), ("x.u16", .uint16(60_000)),
+      ("x.i16", .int16(-300)), ("x.u32", .uint32(4_000_000_000)), ("x.i32", .int32(-70_000)),
+      ("x.u64", .uint64(1 << 60)), ("x.i64", .int64(-1 << 40)), ("x.f32", .float(0.5)),
+      ("x.f64", .double(0.1)), ("x.bool", .bool(true)), ("x.string", .string("ü")),
+      ("x.bools", .bools([true, false])), ("x.floats", .floats([1, .nan])),
+      ("x.strings", .strings(["a", ""])), ("x.empty", .int32s([])),
+    ]
+    let path = try write(file.bytes)
+    let read = try GGUFFile(path: path)
+    let whole = ["u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64"]
+    #expect(
+      whole.map { read.entries["x.\($0)"]?.integer } == [
+        200, -3, 60_000, -300, 4_000_000_000, -70_000, 1 << 60, -1 << 40,
+      ])
+    #expect(read.entries["x.f32"]?.number == 0.5 && read.entries["x.f64"]?.number == 0.1)
+    #expect(read.entries["x.bool"]?.bool == true && read.entries["x.u8"]?.bool == nil)
+    #expect(try read.string("x.string") == "ü")
+    #expect(try read.numbers("x.bools", GGUFEntry.json) == [.bool(true), .bool(false)])
+    #expect(try read.numbers("x.floats", GGUFEntry.json) == nil, "NaN is no JSON")
+    #expect(try read.strings("x.strings") == [[UInt8(ascii: "a")], []])
+    #expect(try read.numbers("x.empty", GGUFEntry.integer) == [])
+    let json = try GGUFSource(path: path).configuration
+    #expect(json[path: "x.i64"]?.integer == -1 << 40 && json[path: "x.string"]?.string == "ü")
+  }
+
   @Test func powerInferMagicIsTold() throws {
     var file = GGUFBuilder.llama()
     file.magic = "PWRI"
@@ -132,14 +160,23 @@ struct GGUFReaderTests {
     #expect(model.files.count == 3)
     let tensors = try GGUFSource(path: folder / names[0]).tensors
     #expect(tensors.count == GGUFBuilder.llama().tensors.count)
-    let other = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[1]) }
-    #expect(other?.problem.contains("give the first") == true)
+    let second = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[1]) }
+    #expect(second?.problem.contains("give the first") == true)
     try FileManager.default.removeItem(atPath: folder / names[2])
     let missing = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[0]) }
     #expect(missing?.kind == .missingShard)
     try FileManager.default.copyItem(atPath: folder / names[1], toPath: folder / names[2])
     let wrong = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[0]) }
     #expect(wrong?.key == "split.no")
+    // A part of another model of as many parts.
+    var other = GGUFBuilder()
+    other.entries = [
+      ("split.no", .uint32(2)), ("split.count", .uint32(3)), ("split.tensors.count", .int32(1)),
+    ]
+    other.add("x", [1], [1])
+    _ = try write(other.bytes, names[2])
+    let mixed = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[0]) }
+    #expect(mixed?.key == "split.tensors.count" && mixed?.file == folder / names[2])
   }
 
   /// Whatever the bytes say, reading ends with a value or an error: no trap, no read outside.

@@ -32,17 +32,27 @@ package struct GGUFModel: Sendable {
         throw StoreError(.missingShard, "a part of the model is not there", file: path)
       }
       let file = try GGUFFile(path: path)
-      let found = (file.entries["split.no"]?.integer, file.entries["split.count"]?.integer)
-      guard found == (number, count) else {
-        throw StoreError(
-          .gguf, "is not the part of the model that its name says", file: path, key: "split.no",
-          expected: "\(number) of \(count)",
-          found: "\(found.0.map(String.init) ?? "none") of \(found.1.map(String.init) ?? "none")")
-      }
+      try Self.check(file, is: number, of: count, startedBy: first)
       files.append(file)
     }
     self.files = files
     try checkTensorCount()
+  }
+
+  /// Whether a file is the part of a model that its name says.
+  private static func check(
+    _ file: GGUFFile, is number: Int, of count: Int, startedBy first: GGUFFile
+  ) throws(StoreError) {
+    let expected = [
+      ("split.no", number), ("split.count", count),
+      ("split.tensors.count", first.entries["split.tensors.count"]?.integer),
+    ]
+    for (key, expected) in expected where file.entries[key]?.integer != expected {
+      throw StoreError(
+        .gguf, "is not the part of the model that its name says", file: file.path, key: key,
+        expected: expected.map(String.init) ?? "none",
+        found: file.entries[key]?.integer.map(String.init) ?? "none")
+    }
   }
 
   private static func suffix(number: Int, count: Int) -> String {

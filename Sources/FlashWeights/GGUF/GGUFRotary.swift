@@ -3,7 +3,7 @@ internal import FlashKernels
 internal import Glibc
 
 /// RoPE's scaling as GGUF files say it: `rope.scaling.*`, or divisors of the frequencies in
-/// `rope_freqs.weight`, which stand for Llama 3's scaling by wavelength.
+/// `rope_freqs.weight`, which mostly stand for Llama 3's scaling by wavelength.
 enum GGUFRotary {
   /// The scaling in the spelling of checkpoints (`ConfigurationReader.scaling`); nil for none.
   static func scaling(

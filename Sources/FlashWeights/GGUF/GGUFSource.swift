@@ -99,6 +99,13 @@ package struct GGUFSource: ModelSource {
     for name in tensors.keys where name.hasPrefix("blk.0.") {
       json["derived.has.\(name.dropFirst("blk.0.".count))"] = .bool(true)
     }
+    if json["tokenizer.ggml.model"]?.string == "llama" {
+      // SentencePiece's vocabularies begin with <unk>, <s> and </s>.
+      for (key, id) in [("bos", 1), ("eos", 2)] where json["derived.vocabulary"]?.integer ?? 0 > 2 {
+        let name = "tokenizer.ggml.\(key)_token_id"
+        json[name] = json[name] ?? .integer(id)
+      }
+    }
     var ends: [JSONValue] = []
     for name in ["eos", "eot", "eom"] {
       // All ones stand for "none" in files that llama.cpp writes.

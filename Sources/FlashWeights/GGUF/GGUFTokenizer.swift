@@ -13,9 +13,17 @@ struct GGUFTokenizer {
       files.append(("chat_template.jinja", Array(template.utf8)))
     }
     guard let kind = try metadata.string("tokenizer.ggml.model", limit: 256), kind != "no_vocab",
-      kind != "none", let vocabulary = try GGUFVocabulary(metadata)
+      kind != "none", let vocabulary = try GGUFVocabulary(metadata, kind: kind)
     else {
       notes.append("the file has no tokenizer: text commands will not work")
+      return
+    }
+    if let twin = vocabulary.twin {
+      let token = String(decoding: vocabulary.tokens[twin.second], as: UTF8.self)
+      tokenCount = vocabulary.tokens.count
+      notes.append(
+        "the tokenizer's tokens \(twin.first) and \(twin.second) are both \"\(token)\"; "
+          + "it is left out")
       return
     }
     let text: TokenizerText
@@ -71,10 +79,13 @@ struct GGUFVocabulary {
   let addsEnd: Bool
   let addsSpace: Bool
 
-  /// Nil where the file has no tokens. Throws `gguf` for lists of different lengths.
-  init?(_ metadata: GGUFFile) throws(StoreError) {
+  /// Nil where the file has no tokens. Throws `gguf` for lists of different lengths. `kind` is
+  /// `tokenizer.ggml.model`.
+  init?(_ metadata: GGUFFile, kind: String) throws(StoreError) {
     let prefix = "tokenizer.ggml."
-    guard let tokens = try metadata.strings(prefix + "tokens"), !tokens.isEmpty else { return nil }
+    guard var tokens = try metadata.strings(prefix + "tokens"), !tokens.isEmpty else { return nil }
+    // llama.cpp's name for a token without text, which no text holds.
+    for id in tokens.indices where tokens[id].isEmpty { tokens[id] = Array("[EMPTY_\(id)]".utf8) }
     self.tokens = tokens
     let path = metadata.path
     func numbers<Number>(
@@ -98,12 +109,25 @@ struct GGUFVocabulary {
       }
     }
     func flag(_ name: String) -> Bool? { metadata.entries[prefix + name]?.bool }
-    beginID = token("bos")
-    endID = token("eos")
-    unknownID = token("unknown")
+    // SentencePiece's vocabularies begin with these three.
+    let isScored = kind == "llama"
+    func usual(_ id: Int) -> Int? { isScored && id < tokens.count ? id : nil }
+    beginID = token("bos") ?? usual(1)
+    endID = token("eos") ?? usual(2)
+    unknownID = token("unknown") ?? usual(0)
     addsBegin = flag("add_bos_token")
     addsEnd = flag("add_eos_token") ?? false
     addsSpace = flag("add_space_prefix") ?? true
+  }
+
+  /// Two tokens of one text, which llama.cpp refuses.
+  var twin: (first: Int, second: Int)? {
+    var ids: [[UInt8]: Int] = [:]
+    ids.reserveCapacity(tokens.count)
+    for (id, token) in tokens.enumerated() {
+      if let first = ids.updateValue(id, forKey: token) { return (first, id) }
+    }
+    return nil
   }
 
   func kind(_ id: Int) -> Kind { id < kinds.count ? kinds[id] : .normal }
