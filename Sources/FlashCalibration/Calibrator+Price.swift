@@ -37,8 +37,8 @@ extension Calibrator {
     return certificate(quality, layers: layers, timeShare: share)
   }
 
-  /// What this process holds beside the decoder that is to be opened: BLAS keeps its packing buffers
-  /// and the allocator what training gave back, some 100 MB for layers of 16,384 neurons.
+  /// What this process holds beside the decoder that is to be opened: BLAS keeps its packing
+  /// buffers and the allocator what training gave back, 100 MB for layers of 16,384 neurons.
   private func held(_ layers: [CalibratedLayer]) -> MemoryPlan.Item {
     _ = giveBackFreeMemory(keeping: 0)
     var item = memory.pricing(predictorByteCount: Self.predictorByteCount(layers))

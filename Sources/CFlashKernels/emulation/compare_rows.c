@@ -226,49 +226,32 @@ static void compareDot(const Tables *tables, const Format *format) {
   }
 }
 
-// Two groups of 16 rows side by side with 3 tokens, against the other table.
+// 16 rows side by side with 3 tokens, against the other table. For the plain formats they are bytes
+// of a row of 16 times the width; of the others only the scales must be of moderate size.
 static void compareBeside(const Tables *tables, const Format *format) {
-  enum { rowCount = 32, tokenCount = 3 };
   const double largest = format->blockBytes == 34 ? 128 : format->blockBytes == 18 ? 8 : 1;
   size_t width;
   beginPart("dot side by side", format->name, 2e-6);
   for (size_t w = 1; (width = widthAt(format, w)) <= 34 * 32; w++) {
-    const size_t groupSize = 16 * rowBytes(format, width), size = activationBytes(format, width);
-    uint8_t *rows = allocate(2 * groupSize + 8), *activations = allocate(tokenCount * size + 8);
-    float *x = allocate(4 * width * tokenCount);
-    float found[tokenCount][rowCount], expected[tokenCount][rowCount];
-    const size_t offset = width / 32 % 5;
-    // For the plain formats a group is a row of 16 times the width; in the others only the scales
-    // must be of moderate size.
-    for (size_t g = 0; g < 2; g++) {
-      uint8_t *group = rows + offset + g * groupSize;
-      randomRow(format, 16 * width, group);
-      for (size_t i = 0; format->blockValues > 1 && i < 16 * (width / 32); i++) {
-        const uint16_t half = randomHalf();
-        memcpy(group + i / 16 * 16 * format->blockBytes + i % 16 * 2, &half, 2);
-      }
+    const size_t size = activationBytes(format, width);
+    uint8_t *rows = allocate(16 * rowBytes(format, width)), *activations = allocate(3 * size);
+    float *x = allocate(4 * width * 3), found[48], expected[48];
+    randomRow(format, 16 * width, rows);
+    for (size_t i = 0; format->blockValues > 1 && i < 16 * (width / 32); i++) {
+      const uint16_t half = randomHalf();
+      memcpy(rows + i / 16 * 16 * format->blockBytes + i % 16 * 2, &half, 2);
     }
-    randomFloats(x, width * tokenCount, -1, 1);
-    for (size_t t = 0; t < tokenCount; t++)
-      rowsOf(tables->checked, format)
-          ->prepareActivation(x + t * width, width, activations + t * size);
-    for (int isChecked = 0; isChecked < 2; isChecked++) {
-      const CFlashKernels_Dot job = {
-          .width = width,
-          .rows = rows + offset,
-          .rowCount = rowCount,
-          .activations = activations,
-          .activationStride = size,
-          .tokenCount = tokenCount,
-          .output = isChecked ? found[0] : expected[0],
-          .outputStride = rowCount,
-      };
-      rowsOf(isChecked ? tables->checked : tables->reference, format)->dotBeside(&job);
-    }
+    randomFloats(x, width * 3, -1, 1);
+    for (size_t t = 0; t < 3; t++)
+      rowsOf(tables->checked, format)->prepareActivation(x + t * width, width,
+                                                         activations + t * size);
+    CFlashKernels_Dot job = {width, rows, 0, NULL, 16, activations, size, 3, found, 16};
+    rowsOf(tables->checked, format)->dotBeside(&job);
+    job.output = expected;
+    rowsOf(tables->reference, format)->dotBeside(&job);
     describe("width %zu", width);
-    for (size_t t = 0; t < tokenCount; t++)
-      for (size_t r = 0; r < rowCount; r++)
-        expectClose(found[t][r], expected[t][r], largest * (double)width);
+    for (size_t i = 0; i < 48; i++)
+      expectClose(found[i], expected[i], largest * (double)width);
     free(rows), free(activations), free(x);
   }
 }
