@@ -11,6 +11,7 @@
 #include "fold_tokens.h"
 #include "encode.h"
 #include "vectors.h"
+#include "activations.h"
 #include "attention.h"
 
 #define ROW_FUNCTIONS(format)                                                                      \
@@ -66,6 +67,6 @@ const CFlashKernels_Table TABLE = {
     .keyValueF32 = KEY_VALUE(F32),
     .keyValueF16 = KEY_VALUE(F16),
     .keyValueQ8_0 = KEY_VALUE(KeyValueQ8_0),
-    .vectors = {exponentialOne, softmaxPart, rmsNorm, layerNorm, add, relu, silu, reluGate,
-                siluGate, rotate, countNonFinite},
+    .vectors = {exponentialOne, softmaxPart, rmsNorm, layerNorm, add, multiply, scale, cap, relu,
+                reluSquared, silu, gelu, geluTanh, reluGate, siluGate, rotate, countNonFinite},
 };

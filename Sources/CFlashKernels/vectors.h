@@ -89,38 +89,17 @@ static void add(const float *x, float *y, size_t count) {
   }
 }
 
-// A NaN stays one.
-static void relu(float *x, size_t count) {
+static void multiply(const float *x, float *y, size_t count) {
   for (size_t i = 0; i < count; i += LANES) {
     size_t n = smaller(LANES, count - i);
-    vf v = vf_load(x + i, n);
-    vf_store(x + i, vf_whereGreater(vf_set(0), v, vf_set(0), v), n);
+    vf_store(y + i, vf_load(y + i, n) * vf_load(x + i, n), n);
   }
 }
 
-INLINE vf siluOf(vf x) { return x / (vf_set(1) + exponential(vf_set(0) - x)); }
-
-static void silu(float *x, size_t count) {
+static void scale(float *x, float factor, size_t count) {
   for (size_t i = 0; i < count; i += LANES) {
     size_t n = smaller(LANES, count - i);
-    vf_store(x + i, siluOf(vf_load(x + i, n)), n);
-  }
-}
-
-// Where the gate is not positive the up value is not looked at, be it infinite.
-static void reluGate(const float *gate, const float *up, size_t count, float *output) {
-  for (size_t i = 0; i < count; i += LANES) {
-    size_t n = smaller(LANES, count - i);
-    vf g = vf_load(gate + i, n), zero = vf_set(0);
-    vf h = vf_whereGreater(g, zero, g * vf_load(up + i, n), g);
-    vf_store(output + i, vf_whereGreater(zero, g, zero, h), n);
-  }
-}
-
-static void siluGate(const float *gate, const float *up, size_t count, float *output) {
-  for (size_t i = 0; i < count; i += LANES) {
-    size_t n = smaller(LANES, count - i);
-    vf_store(output + i, siluOf(vf_load(gate + i, n)) * vf_load(up + i, n), n);
+    vf_store(x + i, vf_load(x + i, n) * vf_set(factor), n);
   }
 }
 

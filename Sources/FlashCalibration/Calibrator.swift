@@ -40,7 +40,7 @@ package struct Calibrator {
     store: WeightStore, text: CalibrationText, options: CalibrationOptions
   ) throws(CalibrationError) {
     let configuration = store.configuration
-    guard let rule = FiringRule(configuration.activation) else {
+    guard let rule = FiringRule(configuration) else {
       throw .nothingIsSilent(
         architecture: configuration.architecture,
         activation: configuration.activation.rawValue)
@@ -57,7 +57,7 @@ package struct Calibrator {
   ///
   /// - Throws: `CalibrationError.nothingIsSilent`.
   package static func check(_ configuration: ModelConfiguration) throws(CalibrationError) {
-    guard FiringRule(configuration.activation) == nil else { return }
+    guard FiringRule(configuration) == nil else { return }
     throw .nothingIsSilent(
       architecture: configuration.architecture, activation: configuration.activation.rawValue)
   }

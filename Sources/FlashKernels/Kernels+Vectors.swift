@@ -1,13 +1,8 @@
 internal import CFlashKernels
 
-/// The elementwise function of a feed-forward layer.
-package enum Activation: String, Codable, CaseIterable, Sendable {
-  case relu, silu
-}
-
 /// The vector parts of a layer, all f32. In every function the output may be the input.
 extension Kernels {
-  private var vectors: CFlashKernels_Vectors { unsafe table.pointee.vectors }
+  var vectors: CFlashKernels_Vectors { unsafe table.pointee.vectors }
 
   /// `output[i] = x[i] / sqrt(mean(x²) + epsilon) * weight[i]`; all [width]
   /// (Zhang & Sennrich 2019, arXiv:1910.07467).
@@ -32,31 +27,14 @@ extension Kernels {
     unsafe vectors.add(x, y, count)
   }
 
-  /// `x[i] = activation(x[i])`, in place.
-  package func activate(
-    _ activation: Activation, _ x: UnsafeMutablePointer<Float>, count: Int
-  ) {
-    switch activation {
-    case .relu: unsafe vectors.relu(x, count)
-    case .silu: unsafe vectors.silu(x, count)
-    }
+  /// `x[i] *= factor`.
+  package func scale(_ x: UnsafeMutablePointer<Float>, by factor: Float, count: Int) {
+    unsafe vectors.scale(x, factor, count)
   }
 
-  /// `output[i] = relu(gate[i]) * up[i]`; exactly zero where the gate is not positive, whatever
-  /// `up` holds there.
-  package func reluGate(
-    _ gate: UnsafePointer<Float>, up: UnsafePointer<Float>, count: Int,
-    into output: UnsafeMutablePointer<Float>
-  ) {
-    unsafe vectors.reluGate(gate, up, count, output)
-  }
-
-  /// `output[i] = silu(gate[i]) * up[i]`.
-  package func siluGate(
-    _ gate: UnsafePointer<Float>, up: UnsafePointer<Float>, count: Int,
-    into output: UnsafeMutablePointer<Float>
-  ) {
-    unsafe vectors.siluGate(gate, up, count, output)
+  /// `x[i] = limit * tanh(x[i] / limit)`, in place.
+  package func cap(_ x: UnsafeMutablePointer<Float>, at limit: Float, count: Int) {
+    unsafe vectors.cap(x, limit, count)
   }
 
   /// Rotate-half position embedding of one head, in place (Su et al. 2021, arXiv:2104.09864): the

@@ -3,9 +3,25 @@ import FlashKernels
 import FlashWeights
 import FlashWindow
 
+/// What a neuron makes of its pre-activation, copied once from the configuration: threads that copy
+/// that would count references.
+struct NeuronFunction {
+  let activation: Activation
+  /// Above which a pre-activation fires.
+  let threshold: Float
+  let isGated: Bool
+
+  init(_ configuration: ModelConfiguration) {
+    activation = configuration.activation
+    threshold = configuration.firingThreshold
+    isGated = configuration.isGated
+  }
+}
+
 /// What every step of a forward pass works with: kernels, threads, weights, buffers and a clock.
 @safe final class DecoderCore {
   let configuration: ModelConfiguration
+  let function: NeuronFunction
   let kernels: Kernels
   let pool: WorkerPool
   let residency: WeightResidency
@@ -30,6 +46,7 @@ import FlashWindow
     residency: WeightResidency, scratch: DecoderScratch
   ) {
     self.configuration = configuration
+    function = NeuronFunction(configuration)
     self.kernels = kernels
     self.pool = pool
     self.residency = residency

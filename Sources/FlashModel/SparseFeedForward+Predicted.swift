@@ -65,12 +65,13 @@ extension SparseFeedForward {
       format, rows: scratch.rowAddresses, count: count, tokenCount: tokenCount,
       into: scratch.deciding)
     let bias = unsafe bias(weights.decidingBias)
+    let threshold = core.function.threshold
     for token in 0..<tokenCount {
       let gates = unsafe scratch.deciding + token * scratch.shape.feedForwardWidth
       for index in 0..<count {
         let neuron = unsafe Int(scratch.activeNeurons[index])
         let gate = unsafe gates[index] + (bias.map { unsafe $0[neuron] } ?? 0)
-        if gate > 0 { sets.insert(neuron, token: token) }
+        if gate > threshold { sets.insert(neuron, token: token) }
       }
     }
   }
@@ -232,13 +233,8 @@ extension SparseFeedForward {
           guard isGated else { continue }
           unsafe up[index] = upProducts[column] + (upBias.map { unsafe $0[neuron] } ?? 0)
         }
-        let outputs = unsafe products + range.lowerBound
-        if isGated {
-          unsafe core.kernels.reluGate(deciding, up: up, count: range.count, into: outputs)
-        } else {
-          unsafe core.kernels.activate(.relu, deciding, count: range.count)
-          unsafe outputs.update(from: deciding, count: range.count)
-        }
+        unsafe activate(
+          deciding, up: up, range.count, into: products + range.lowerBound)
       }
     }
   }

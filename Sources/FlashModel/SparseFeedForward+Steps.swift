@@ -39,7 +39,7 @@ extension SparseFeedForward {
   /// The neurons of a piece that are computed, counted from the piece's first: those that fire, in
   /// `exact` and where a meter wants to know.
   func activeSet(count: Int, tokenCount: Int) -> ActiveSet {
-    guard mode == .exact || meter != nil && core.configuration.activation.isSparse else {
+    guard mode == .exact || meter != nil && core.function.activation.isSparse else {
       core.neuronCount += count
       return .all(count)
     }
@@ -53,18 +53,19 @@ extension SparseFeedForward {
   func firing(_ neurons: Range<Int>, tokenCount: Int, after active: Int) -> Int {
     let values = unsafe core.scratch.deciding
     let found = unsafe core.scratch.activeNeurons
+    let threshold = core.function.threshold
     let stride = core.scratch.shape.feedForwardWidth
     var active = active
     if tokenCount == 1 {
       // Written always and kept sometimes: one in twelve fires, which no branch predictor learns.
       for neuron in neurons {
         unsafe found[active] = Int32(truncatingIfNeeded: neuron)
-        active &+= unsafe values[neuron] > 0 ? 1 : 0
+        active &+= unsafe values[neuron] > threshold ? 1 : 0
       }
       return active
     }
     for neuron in neurons {
-      for token in 0..<tokenCount where unsafe values[token * stride + neuron] > 0 {
+      for token in 0..<tokenCount where unsafe values[token * stride + neuron] > threshold {
         unsafe found[active] = Int32(neuron)
         active += 1
         break
@@ -120,21 +121,27 @@ extension SparseFeedForward {
         if let upBias = unsafe upBias {
           for index in part { unsafe up[index] += upBias[active[range.lowerBound + index]] }
         }
-        unsafe activate(values + part.lowerBound, up: up + part.lowerBound, part.count)
+        let outputs = unsafe values + part.lowerBound
+        unsafe activate(outputs, up: up + part.lowerBound, part.count, into: outputs)
       }
     }
   }
 
-  private func activate(
-    _ values: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, _ count: Int
+  /// Turns pre-activations, and with a gate up products, into outputs.
+  func activate(
+    _ values: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, _ count: Int,
+    into outputs: UnsafeMutablePointer<Float>
   ) {
-    let kernels = core.kernels
-    switch (core.configuration.activation, core.configuration.isGated) {
-    case (.relu, true): unsafe kernels.reluGate(values, up: up, count: count, into: values)
-    case (.silu, true): unsafe kernels.siluGate(values, up: up, count: count, into: values)
-    case (.relu, false): unsafe kernels.activate(.relu, values, count: count)
-    case (.silu, false): unsafe kernels.activate(.silu, values, count: count)
+    let function = core.function
+    guard function.isGated else {
+      unsafe core.kernels.activate(
+        function.activation, threshold: function.threshold, values, count: count)
+      if unsafe outputs != values { unsafe outputs.update(from: values, count: count) }
+      return
     }
+    unsafe core.kernels.activate(
+      function.activation, threshold: function.threshold, gate: values, up: up, count: count,
+      into: outputs)
   }
 
   /// Adds the down columns at `scratch.downAddresses`, weighted by the outputs of the places

@@ -59,7 +59,7 @@ extension Layout {
         queryHeads: queryHeads[$0], keyValueHeads: keyValueHeads[$0],
         feedForwardWidth: feedForwardWidths[$0])
     }
-    let configuration = ModelConfiguration(
+    var configuration = ModelConfiguration(
       architecture: json[path: "architectures"].flatMap {
         if case .array(let names) = $0 { names.first?.string } else { nil }
       } ?? name,
@@ -74,6 +74,9 @@ extension Layout {
       maximumPositions: maximumPositions, hasTiedHead: try reader.bool(decoder.hasTiedHead),
       beginTokenID: try reader.tokens(decoder.beginToken).first,
       endTokenIDs: try reader.tokens(decoder.endTokens))
+    if let threshold = decoder.activation.threshold {
+      configuration.activationThreshold = try reader.number(threshold)
+    }
     try configuration.check(file: file)
     return configuration
   }
@@ -156,7 +159,7 @@ extension Layout {
       d.feedForwardWidth, d.normalization.epsilon, d.activation.source, d.hasTiedHead,
       d.beginToken, d.endTokens,
     ]
-    if let source = d.headDimension { sources.append(source) }
+    sources += [d.headDimension, d.activation.threshold].compactMap { $0 }
     var keys = ignoredKeys + requirements.flatMap { [$0.key] + ($0.unless.map { [$0.key] } ?? []) }
     if let rotary = d.positions.rotary {
       sources += [rotary.base, rotary.rotatedPart] + (rotary.dimension.map { [$0] } ?? [])

@@ -68,6 +68,8 @@ package struct Layout: Codable, Equatable, Sendable {
     package var source: Source
     /// What the configuration may say, and what is computed then.
     package var allowed: [String: Activation]
+    /// Above which a neuron fires (FATReLU).
+    package var threshold: Source?
   }
 
   /// Exactly one of the two is set.

@@ -1,3 +1,5 @@
+internal import FlashKernels
+
 /// What must hold of any configuration, whether it comes from a checkpoint or from a manifest, so
 /// that the arithmetic of shapes cannot overflow and the decoder's loops are not empty.
 extension ModelConfiguration {
@@ -33,6 +35,12 @@ extension ModelConfiguration {
       normalization.epsilon >= 0 && normalization.epsilon < 1,
       "the norm's epsilon is out of bounds",
       found: "\(normalization.epsilon)")
+    let threshold = activationThreshold ?? 0
+    try require(
+      threshold >= 0 && threshold < 1e6 && (threshold == 0 || activation == .fatReLU),
+      "the activation's threshold is out of bounds",
+      found: "\(threshold) of \(activation.rawValue)")
+    try require(activation != .dReLU || isGated, "dReLU needs a gate", found: "no gate")
     switch positions {
     case .learned(let offset):
       try require(offset >= 0, "the offset is negative", found: "\(offset)")

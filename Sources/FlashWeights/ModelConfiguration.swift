@@ -16,6 +16,8 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
   package var layers: [LayerConfiguration]
   package var normalization: Normalization
   package var activation: Activation
+  /// Above which a pre-activation fires, at least 0; nil: 0 (FATReLU has one of its own).
+  package var activationThreshold: Double?
   /// Whether the feed-forward part has a gate: `down(activation(gate x) * up x)`, otherwise
   /// `down(activation(up x))`.
   package var isGated: Bool
@@ -81,9 +83,20 @@ package struct Normalization: Codable, Equatable, Sendable {
 }
 
 extension Activation {
-  /// Whether a neuron with a negative pre-activation contributes exactly zero, so that it need not
-  /// be read.
-  package var isSparse: Bool { self == .relu }
+  /// Whether a neuron whose pre-activation is not above the threshold contributes exactly zero, so
+  /// that it need not be read.
+  package var isSparse: Bool {
+    switch self {
+    case .relu, .reluSquared, .fatReLU, .dReLU: true
+    case .silu, .gelu, .geluTanh: false
+    }
+  }
+}
+
+extension ModelConfiguration {
+  /// A neuron of a sparse activation contributes exactly zero where its pre-activation is not above
+  /// this.
+  package var firingThreshold: Float { Float(activationThreshold ?? 0) }
 }
 
 /// How a position enters the arithmetic.

@@ -77,26 +77,83 @@ struct VectorTests {
   }
 
   @Test(arguments: InstructionSet.supported)
-  func elementwiseFunctionsAgreeWithDoublePrecision(isa: InstructionSet) {
+  func sumsOfTwoRowsAreExact(isa: InstructionSet) {
     let kernels = Kernels(isa)
     var generator = SeededGenerator(seed: 12)
-    let silu = { (x: Float) in Double(x) / (1 + exp(-Double(x))) }
     for count in 0...40 {
       let x = generator.floats(count, in: -9...9)
       let y = generator.floats(count)
       var output = y
       unsafe kernels.add(x, to: &output, count: count)
       #expect(output == zip(x, y).map { $0 + $1 })
-      output = x
-      unsafe kernels.activate(.relu, &output, count: count)
-      #expect(output == x.map { max($0, 0) })
-      output = x
-      unsafe kernels.activate(.silu, &output, count: count)
-      expectClose(output, x.map(silu), tolerance: 1e-6)
-      unsafe kernels.reluGate(x, up: y, count: count, into: &output)
-      #expect(output == zip(x, y).map { $0 > 0 ? $0 * $1 : 0 })
-      unsafe kernels.siluGate(x, up: y, count: count, into: &output)
-      expectClose(output, zip(x, y).map { silu($0) * Double($1) }, tolerance: 1e-6)
+    }
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func everyActivationAgreesWithDoublePrecision(isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 16)
+    let threshold: Float = 0.4
+    func expected(_ activation: Activation, _ x: Double) -> Double {
+      switch activation {
+      case .relu, .dReLU: max(0, x)
+      case .reluSquared: max(0, x) * max(0, x)
+      case .fatReLU: x > Double(threshold) ? x : 0
+      case .silu: x / (1 + exp(-x))
+      case .gelu: x * erfc(-x / 2.0.squareRoot()) / 2
+      case .geluTanh: x / (1 + exp(-2 * (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+      }
+    }
+    for activation in Activation.allCases {
+      for count in 0...40 {
+        let x = generator.floats(count, in: -4...4) + [threshold, 0, -30, 30]
+        let y = generator.floats(count + 4)
+        var output = x
+        unsafe kernels.activate(activation, threshold: threshold, &output, count: x.count)
+        let values = x.map { expected(activation, Double($0)) }
+        expectClose(output, values, tolerance: 1e-6)
+        #expect(zip(output, values).allSatisfy { ($0 == 0) == ($1 == 0) || abs($1) < 1e-30 })
+        var (gate, up) = (x, y)
+        unsafe kernels.activate(
+          activation, threshold: threshold, gate: &gate, up: &up, count: x.count, into: &output)
+        let gated = zip(values, y).map { $0 * Double(activation == .dReLU ? max($1, 0) : $1) }
+        expectClose(output, gated, tolerance: 1e-6)
+        // As the decoder calls it, into the gate's own place, and in pieces.
+        gate = x
+        up = y
+        let half = x.count / 2
+        unsafe gate.withUnsafeMutableBufferPointer { gate in
+          unsafe up.withUnsafeMutableBufferPointer { up in
+            for piece in [0..<half, half..<x.count] {
+              let start = unsafe gate.baseAddress! + piece.lowerBound
+              unsafe kernels.activate(
+                activation, threshold: threshold, gate: start,
+                up: up.baseAddress! + piece.lowerBound, count: piece.count, into: start)
+            }
+          }
+        }
+        #expect(bits(gate) == bits(output))
+      }
+    }
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func cappedAndScaledValuesAgreeWithDoublePrecision(isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 17)
+    for count in 0...40 {
+      let x = generator.floats(count, in: -9...9)
+      var output = x
+      unsafe kernels.scale(&output, by: 0.3, count: count)
+      #expect(output == x.map { $0 * 0.3 })
+      for limit in [Float(0.5), 5, 50] {
+        output = x
+        unsafe kernels.cap(&output, at: limit, count: count)
+        let expected = x.map { Double(limit) * tanh(Double($0) / Double(limit)) }
+        for (found, value) in zip(output, expected) {
+          #expect(abs(Double(found) - value) <= 4e-7 * abs(value) + 1e-30)
+        }
+      }
     }
   }
 
@@ -105,12 +162,19 @@ struct VectorTests {
     let gate: [Float] = [-1, 0, -0.0, .nan, 2]
     let up: [Float] = [.infinity, .nan, .infinity, 1, .nan]
     var output = [Float](repeating: 7, count: 5)
-    unsafe Kernels(isa).reluGate(gate, up: up, count: 5, into: &output)
-    #expect(output[..<3] == [0, 0, 0])
-    #expect(output[3].isNaN && output[4].isNaN)
-    var values = gate
-    unsafe Kernels(isa).activate(.relu, &values, count: 5)
-    #expect(values[3].isNaN && values[0] == 0)
+    let sparse: [Activation] = [.relu, .reluSquared, .fatReLU, .dReLU]
+    for activation in Activation.allCases {
+      var values = gate
+      unsafe Kernels(isa).activate(activation, &values, count: 5)
+      #expect(values[3].isNaN && (values[0] == 0) == sparse.contains(activation))
+    }
+    for activation in sparse {
+      var (open, beside) = (gate, up)
+      unsafe Kernels(isa).activate(
+        activation, threshold: 1, gate: &open, up: &beside, count: 5, into: &output)
+      #expect(output[..<3] == [0, 0, 0])
+      #expect(output[3].isNaN && output[4].isNaN)
+    }
   }
 
   @Test(arguments: InstructionSet.supported)

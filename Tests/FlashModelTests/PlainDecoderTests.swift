@@ -19,17 +19,23 @@ struct PlainDecoderTests {
 
   @Test(arguments: TinyModel.Family.allCases, RowFormat.allCases)
   func logitsEqualThoseOfThePlainDecoder(family: TinyModel.Family, format: RowFormat) throws {
-    let activations: [Activation] = family == .opt ? [.relu] : [.relu, .silu]
+    let activations: [Activation] =
+      switch family {
+      case .llama, .deci: [.relu, .silu]
+      case .opt: [.relu]
+      case .prosparse: [.fatReLU]
+      case .bamboo: [.dReLU]
+      }
     for activation in activations {
       let heads =
         switch family {
-        case .llama: [2, 2, 2]
+        case .llama, .prosparse, .bamboo: [2, 2, 2]
         case .deci: [4, 2, 1]
         case .opt: [4, 4, 4]
         }
       var model = TinyModel(
-        family: family, seed: 7, width: 64, headDimension: 16, keyValueHeads: heads,
-        activation: activation)
+        family: family, seed: 7, width: 64, headDimension: 16, keyValueHeads: heads)
+      model.configuration.activation = activation
       model.hasAttentionBias = family == .llama
       let folder = try ProjectFiles.TemporaryFolder()
       try model.write(to: folder.path + "/tiny")

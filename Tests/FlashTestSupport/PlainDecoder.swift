@@ -152,7 +152,15 @@ package struct PlainDecoder {
 
   private func feedForward(_ layer: Int, _ x: [Double]) -> [Double] {
     func activated(_ value: Double) -> Double {
-      configuration.activation == .relu ? max(0, value) : value / (1 + exp(-value))
+      switch configuration.activation {
+      case .relu, .dReLU: max(0, value)
+      case .reluSquared: max(0, value) * max(0, value)
+      case .fatReLU: value > Double(configuration.firingThreshold) ? value : 0
+      case .silu: value / (1 + exp(-value))
+      case .gelu: value * (1 + erf(value / 2.0.squareRoot())) / 2
+      case .geluTanh:
+        value * (1 + tanh((2 / Double.pi).squareRoot() * (value + 0.044715 * pow(value, 3)))) / 2
+      }
     }
     if isOPT {
       let hidden = product(
@@ -162,7 +170,8 @@ package struct PlainDecoder {
         bias: layerName(layer, "fc2.bias"))
     }
     let gate = product(layerName(layer, "mlp.gate_proj.weight"), x, bias: nil).map(activated)
-    let up = product(layerName(layer, "mlp.up_proj.weight"), x, bias: nil)
+    var up = product(layerName(layer, "mlp.up_proj.weight"), x, bias: nil)
+    if configuration.activation == .dReLU { up = up.map { max(0, $0) } }
     return product(
       layerName(layer, "mlp.down_proj.weight"), kept(layer, x, zip(gate, up).map { $0 * $1 }),
       bias: nil)

@@ -58,9 +58,10 @@ extension TinyModel {
       json["activation_function"] = "relu"
       json["do_layer_norm_before"] = true
       json["word_embed_proj_dim"] = configuration.width
-    case .llama, .deci:
+    case .llama, .deci, .prosparse, .bamboo:
       json["intermediate_size"] = layer.feedForwardWidth
-      json["hidden_act"] = configuration.activation.rawValue
+      json["hidden_act"] = family == .bamboo ? "relu" : configuration.activation.rawValue
+      json["hidden_act_param"] = configuration.activationThreshold
       json["rms_norm_eps"] = configuration.normalization.epsilon
       json["head_dim"] = configuration.headDimension
       json["attention_bias"] = hasAttentionBias

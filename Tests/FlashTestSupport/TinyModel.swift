@@ -6,7 +6,18 @@ internal import Foundation
 /// decoder, large ones, streamed, to measure `convert`. Equal seeds give equal bytes.
 package struct TinyModel: Sendable {
   package enum Family: String, CaseIterable, Sendable {
-    case llama, deci, opt
+    case llama, deci, opt, prosparse, bamboo
+
+    /// `architectures[0]` of its checkpoints.
+    var architecture: String {
+      switch self {
+      case .llama: "LlamaForCausalLM"
+      case .deci: "DeciLMForCausalLM"
+      case .opt: "OPTForCausalLM"
+      case .prosparse: "SparseLlamaForCausalLM"
+      case .bamboo: "BambooForCausalLM"
+      }
+    }
   }
 
   package var family: Family
@@ -28,12 +39,12 @@ package struct TinyModel: Sendable {
     self.seed = seed
     let isOPT = family == .opt
     configuration = ModelConfiguration(
-      architecture: ["LlamaForCausalLM", "DeciLMForCausalLM", "OPTForCausalLM"][
-        Family.allCases.firstIndex(of: family)!],
+      architecture: family.architecture,
       width: width, vocabularySize: vocabularySize, headDimension: headDimension,
       layers: keyValueHeads.map {
         LayerConfiguration(
-          queryHeads: queryHeads, keyValueHeads: isOPT ? queryHeads : $0,
+          queryHeads: queryHeads,
+          keyValueHeads: isOPT ? queryHeads : family == .deci ? $0 : keyValueHeads[0],
           feedForwardWidth: feedForwardWidth)
       },
       normalization: Normalization(kind: isOPT ? .layer : .rms, epsilon: 1e-5),
@@ -43,12 +54,17 @@ package struct TinyModel: Sendable {
         : .rotary(RotaryConfiguration(base: 10000, dimension: headDimension, scaling: .none)),
       maximumPositions: maximumPositions, hasTiedHead: hasTiedHead, beginTokenID: 1,
       endTokenIDs: [2])
+    if family == .bamboo { configuration.activation = .dReLU }
+    if family == .prosparse {
+      configuration.activation = .fatReLU
+      configuration.activationThreshold = 0.05
+    }
   }
 
   /// A model whose family, shapes, key-value heads and type follow from the seed.
   package static func random(seed: UInt64) -> TinyModel {
     var generator = SplitMix(seed: seed)
-    let family = Family.allCases[generator.below(3)]
+    let family = [Family.llama, .deci, .opt][generator.below(3)]
     let headDimension = [4, 8, 16][generator.below(3)]
     let width = headDimension * 4
     let layerCount = 1 + generator.below(4)

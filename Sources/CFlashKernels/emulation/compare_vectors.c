@@ -75,8 +75,23 @@ static void compareElements(const CFlashKernels_Vectors *checked,
     expectSame(found, expected, mostValues);
     memcpy(found, x, sizeof found);
     memcpy(expected, x, sizeof expected);
-    checked->relu(found, count);
-    reference->relu(expected, count);
+    checked->multiply(y, found, count);
+    reference->multiply(y, expected, count);
+    expectSame(found, expected, mostValues);
+    checked->scale(found, 0.3f, count);
+    reference->scale(expected, 0.3f, count);
+    expectSame(found, expected, mostValues);
+    for (int part = 0; part < 2; part++) {
+      memcpy(found, x, sizeof found);
+      memcpy(expected, x, sizeof expected);
+      checked->relu(found, 0.01f * (float)part, count);
+      reference->relu(expected, 0.01f * (float)part, count);
+      expectSame(found, expected, mostValues);
+    }
+    memcpy(found, x, sizeof found);
+    memcpy(expected, x, sizeof expected);
+    checked->reluSquared(found, count);
+    reference->reluSquared(expected, count);
     expectSame(found, expected, mostValues);
     checked->reluGate(x, y, count, found);
     reference->reluGate(x, y, count, expected);
@@ -85,6 +100,21 @@ static void compareElements(const CFlashKernels_Vectors *checked,
     memcpy(expected, x, sizeof expected);
     checked->silu(found, count);
     reference->silu(expected, count);
+    expectAllClose(count);
+    memcpy(found, x, sizeof found);
+    memcpy(expected, x, sizeof expected);
+    checked->gelu(found, count);
+    reference->gelu(expected, count);
+    expectAllClose(count);
+    memcpy(found, x, sizeof found);
+    memcpy(expected, x, sizeof expected);
+    checked->geluTanh(found, count);
+    reference->geluTanh(expected, count);
+    expectAllClose(count);
+    memcpy(found, x, sizeof found);
+    memcpy(expected, x, sizeof expected);
+    checked->cap(found, 5, count);
+    reference->cap(expected, 5, count);
     expectAllClose(count);
     checked->siluGate(x, y, count, found);
     reference->siluGate(x, y, count, expected);
@@ -108,7 +138,7 @@ static void compareLimits(const CFlashKernels_Vectors *checked,
     for (size_t i = 0; i < count; i++)
       expectClose(found[i], expected[i], 1);
     memcpy(found, gate, sizeof gate);
-    checked->relu(found, count);
+    checked->relu(found, 0, count);
     expectClose(found[3], NAN, 1);
     expectClose((double)checked->countNonFinite(up, count),
                 (double)reference->countNonFinite(up, count), 1);

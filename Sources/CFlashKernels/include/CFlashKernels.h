@@ -86,8 +86,18 @@ typedef struct {
   void (*layerNorm)(const float *x, size_t width, const float *weight, const float *bias,
                     float epsilon, float *output);
   void (*add)(const float *x, float *y, size_t count);
-  void (*relu)(float *x, size_t count);
+  // y[i] *= x[i]
+  void (*multiply)(const float *x, float *y, size_t count);
+  void (*scale)(float *x, float factor, size_t count);
+  // x[i] = limit * tanh(x[i] / limit)
+  void (*cap)(float *x, float limit, size_t count);
+  // Zero where x is not above the threshold, which is not negative.
+  void (*relu)(float *x, float threshold, size_t count);
+  void (*reluSquared)(float *x, size_t count);
   void (*silu)(float *x, size_t count);
+  // By the error function, or by its approximation with tanh.
+  void (*gelu)(float *x, size_t count);
+  void (*geluTanh)(float *x, size_t count);
   // output[i] = relu(gate[i]) * up[i], or silu(gate[i]) * up[i]
   void (*reluGate)(const float *gate, const float *up, size_t count, float *output);
   void (*siluGate)(const float *gate, const float *up, size_t count, float *output);

@@ -1,4 +1,5 @@
 package import FlashKernels
+internal import FlashWeights
 
 /// When a neuron of an activation function fires: where its pre-activation is above a threshold.
 /// Below it the neuron contributes exactly zero.
@@ -8,10 +9,12 @@ package struct FiringRule: Equatable, Sendable {
   package let threshold: Float
 
   /// Nil for a function that is never zero over a range, so that no neuron is silent.
-  package init?(_ activation: Activation) {
-    switch activation {
-    case .relu: threshold = 0
-    case .silu: return nil
-    }
+  package init?(_ activation: Activation, threshold: Float = 0) {
+    guard activation.isSparse else { return nil }
+    self.threshold = threshold
+  }
+
+  init?(_ configuration: ModelConfiguration) {
+    self.init(configuration.activation, threshold: configuration.firingThreshold)
   }
 }

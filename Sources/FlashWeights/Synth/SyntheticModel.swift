@@ -66,7 +66,13 @@ struct SyntheticModel: Sendable {
   /// The mean square of a neuron's output.
   private var activatedMeanSquare: Float {
     if let drift { return Float(drift.activatedMeanSquare) }
-    return configuration.activation == .relu ? 0.5 : 0.355
+    return switch configuration.activation {
+    case .relu, .fatReLU: 0.5
+    case .reluSquared: 1.5
+    case .dReLU: 0.25
+    case .silu: 0.355
+    case .gelu, .geluTanh: 0.425
+    }
   }
 
   /// The weight of the last norm: logits of deviation 2, or of 16 for the next token on the curve.
