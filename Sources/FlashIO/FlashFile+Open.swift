@@ -54,7 +54,12 @@ extension FlashFile {
       precondition(unit > 0 && unit & (unit - 1) == 0, "a unit is a power of two")
       alignment = DirectAlignment(unit: unit, memory: unit)
     }
+    if support == .pretended { alignment = nil }
     if alignment == nil {
+      if support == .pretended || status.isDirectPretended {
+        close(descriptor)
+        return .refused("the file system takes O_DIRECT and reads through the page cache")
+      }
       if StatusOfFile.isInMemory(descriptor: descriptor) {
         close(descriptor)
         return .refused("the file system is memory, and its pages are the page cache")

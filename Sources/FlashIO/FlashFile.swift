@@ -17,6 +17,8 @@ package enum DirectSupport: Sendable, Equatable {
   case unit(Int)
   /// Opening with O_DIRECT fails with EINVAL.
   case refused
+  /// Opening with O_DIRECT succeeds, and `statx` says that direct reads are not supported.
+  case pretended
 }
 
 /// A file open for reading, with the unit in which it must be read.

@@ -10,6 +10,9 @@ struct StatusOfFile {
   var mode: UInt32
   /// The direct-I/O unit of offsets and lengths, and of addresses; nil where none is named.
   var alignment: DirectAlignment?
+  /// Whether the file system says that direct reads of it are none: it takes O_DIRECT all the same
+  /// and serves it from the page cache (ext4 with `data=journal`, for one).
+  var isDirectPretended: Bool
 
   /// The status of the file at `path`, links followed.
   static func read(path: String) throws(FileFailure) -> StatusOfFile {
@@ -32,7 +35,8 @@ struct StatusOfFile {
       throw FileFailure(path: name, kind: .refused(operation: "looking at", code: errno))
     }
     var alignment: DirectAlignment?
-    if status.stx_mask & UInt32(STATX_DIOALIGN) != 0, status.stx_dio_offset_align > 0 {
+    let isNamed = status.stx_mask & UInt32(STATX_DIOALIGN) != 0
+    if isNamed, status.stx_dio_offset_align > 0 {
       alignment = DirectAlignment(
         unit: Int(status.stx_dio_offset_align), memory: Int(status.stx_dio_mem_align))
     }
@@ -41,7 +45,8 @@ struct StatusOfFile {
       inode: status.stx_ino, byteCount: Int(status.stx_size),
       modificationTime: status.stx_mtime.tv_sec * 1_000_000_000
         + Int64(status.stx_mtime.tv_nsec),
-      mode: UInt32(status.stx_mode), alignment: alignment)
+      mode: UInt32(status.stx_mode), alignment: alignment,
+      isDirectPretended: isNamed && alignment == nil)
   }
 
   /// Whether the file lies in tmpfs or ramfs, which take O_DIRECT (Linux 6.6) and ignore it.

@@ -26,6 +26,16 @@ struct FlashFileTests {
     #expect(!off.isDirect && off.fallbackReason == nil)
   }
 
+  @Test func aFileSystemThatOnlyPretendsIsReadBufferedAndSaysSo() throws {
+    let content = TemporaryFile(byteCount: 5000)
+    let file = try FlashFile(path: content.path, direct: .auto, support: .pretended)
+    #expect(!file.isDirect && file.unit == 1)
+    #expect(file.fallbackReason?.contains("reads through the page cache") == true)
+    #expect(throws: FileFailure.self) {
+      try FlashFile(path: content.path, direct: .on, support: .pretended)
+    }
+  }
+
   @Test func aForcedUnitIsTaken() throws {
     let content = TemporaryFile(byteCount: 5000)
     let file = try FlashFile(path: content.path, support: .unit(4096))
