@@ -97,6 +97,9 @@ package struct ReadSample: Sendable, Equatable {
   /// From when it was wanted until the kernel had it, in nanoseconds; 0 where that is one call.
   package var submission: Int
 
+  /// From when it was wanted until it was seen to be complete, in nanoseconds.
+  package var total: Int { submission + latency }
+
   package init(completion: Int, latency: Int, submission: Int = 0) {
     self.completion = completion
     self.latency = latency

@@ -66,7 +66,7 @@ package struct FioReport: Sendable {
     }
     levels[cell.depth >= 64 ? ">=64" : "\(level)"] = .number(100)
     object["iodepth_level"] = .object(levels)
-    for (name, shares) in FioLatencyShares(cell.latency).tables { object[name] = shares }
+    for (name, shares) in FioLatencyShares(cell.completion).tables { object[name] = shares }
     return object
   }
 
@@ -83,8 +83,8 @@ package struct FioReport: Sendable {
       "total_ios": .integer(cell?.readCount ?? 0), "short_ios": .integer(0),
       "drop_ios": .integer(0),
       "slat_ns": times(cell?.submission ?? LatencySum()),
-      "clat_ns": completions(cell?.latency),
-      "lat_ns": times(cell?.total ?? LatencySum()),
+      "clat_ns": completions(cell?.completion),
+      "lat_ns": cell.map { times($0.latency) } ?? times(LatencySum()),
       "bw_min": .integer(Int(rate / 1024)), "bw_max": .integer(Int(rate / 1024)),
       "bw_agg": .number(samples == 0 ? 0 : 100), "bw_mean": .number(rate / 1024),
       "bw_dev": .number(0), "bw_samples": .integer(samples),
@@ -97,6 +97,14 @@ package struct FioReport: Sendable {
     .object([
       "min": .integer(sum.minimum), "max": .integer(sum.maximum), "mean": .number(sum.mean),
       "stddev": .number(sum.deviation), "N": .integer(sum.count),
+    ])
+  }
+
+  private func times(_ latency: LatencyHistogram) -> JSONValue {
+    .object([
+      "min": .integer(latency.minimum), "max": .integer(latency.maximum),
+      "mean": .number(latency.mean), "stddev": .number(latency.deviation),
+      "N": .integer(latency.count),
     ])
   }
 

@@ -8,12 +8,13 @@ package struct ProbeCell: Sendable {
   package var depth: Int
   package var readCount: Int
   package var nanoseconds: Int
-  /// From when the kernel had a read until it was complete.
+  /// From when a read was wanted until it was complete, as a run waits for it.
   package var latency: LatencyHistogram
-  /// From when a read was wanted until the kernel had it.
+  /// Of that, from when the kernel had it: what fio calls completion latency. Next to nothing where
+  /// a cache answers while the read is handed over.
+  package var completion: LatencyHistogram
+  /// Of that, until the kernel had it.
   package var submission: LatencySum
-  /// Both together.
-  package var total: LatencySum
   package var processor: ProcessorUse
 
   package var seconds: Double { Double(max(1, nanoseconds)) / 1e9 }
@@ -29,12 +30,12 @@ package struct ProbeCell: Sendable {
     readCount = result.samples.count
     nanoseconds = result.nanoseconds
     latency = LatencyHistogram()
+    completion = LatencyHistogram()
     submission = LatencySum()
-    total = LatencySum()
     for sample in result.samples {
-      latency.record(nanoseconds: sample.latency)
+      latency.record(nanoseconds: sample.total)
+      completion.record(nanoseconds: sample.latency)
       submission.add(sample.submission)
-      total.add(sample.latency + sample.submission)
     }
     self.processor = processor
   }
