@@ -1,5 +1,6 @@
 import FlashTestSupport
 import Foundation
+import Glibc
 import Testing
 
 /// `--trace` and `io trace` on the bundled sample, read back here by a strict JSON parser and
@@ -192,6 +193,43 @@ struct TraceTests {
     #expect(outcome.status == 0)
     #expect(outcome.output == CommandTests.prompt + CommandTests.greedy + "\n")
     #expect(outcome.error.components(separatedBy: "No space left on device").count == 2)
+  }
+
+  @Test func aReaderThatGoesAwayEndsTheTraceAndNotTheRun() throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let pipe = folder.path + "/pipe"
+    try #require(unsafe mkfifo(pipe, 0o600) == 0)
+    let reader = Thread {
+      let descriptor = unsafe open(pipe, O_RDONLY)
+      var byte: UInt8 = 0
+      _ = unsafe read(descriptor, &byte, 1)
+      close(descriptor)
+    }
+    reader.start()
+    let outcome = try Tool.run([
+      "-m", Tool.store.get(), "-p", CommandTests.prompt, "-n", "8", "--temp", "0", "--mem-limit",
+      "80M", "-c", "128", "--trace", pipe,
+    ])
+    #expect(outcome.status == 0 && outcome.error.contains("Broken pipe"), "\(outcome.error)")
+  }
+
+  @Test func aRunThatIsRefusedLeavesTheFileAsItWas() throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let (old, new) = (folder.path + "/old", folder.path + "/new")
+    try Data("kept".utf8).write(to: URL(filePath: old))
+    for path in [old, new] {
+      for command in [["run", "-p", "x"], ["bench", "-p", "0", "-n", "1"]] {
+        let outcome = try Tool.run(
+          [command[0], "-m", Tool.store.get(), "--mem-limit", "1M", "--trace", path]
+            + command.dropFirst())
+        #expect(outcome.status == 3, "\(outcome.error)")
+      }
+    }
+    #expect(try FolderListing.names(folder.path) == ["old"])
+    #expect(try String(contentsOfFile: old, encoding: .utf8) == "kept")
+    let page = try Tool.run(["io", "probe", folder.path + "/none", "--html", old])
+    #expect(page.status == 66)
+    #expect(try String(contentsOfFile: old, encoding: .utf8) == "kept")
   }
 
   @Test func aPlaceThatCannotBeWrittenIsSaidBeforeTheModelIsOpened() throws {

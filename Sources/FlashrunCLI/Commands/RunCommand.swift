@@ -46,7 +46,7 @@ struct RunCommand: AsyncParsableCommand {
       throw Failure(
         .usage, "--logit-bias \(token): the model's token ids end at \(vocabularySize - 1)")
     }
-    if let trace { await session.engine.withModel { trace.begin($0) } }
+    if let trace { try await session.engine.withModel { try trace.begin($0) } }
     let generation = session.engine.generate(.text(text), options: options)
     Interrupts.onFirst { generation.cancel() }
     let result = try await show(

@@ -5,20 +5,23 @@ internal import FlashProfiler
 internal import FlashWeights
 internal import FlashWindow
 internal import Flashrun
+internal import Synchronization
 
 /// `--trace FILE`: the file, and what a command says to it of its models and generations.
 ///
-/// The file is opened before the model, so that one that cannot be written costs no waiting.
-struct RunTrace: Sendable {
-  private let file: TraceFile
+/// Whether it can be written is looked at before the model is opened; it is emptied only when the
+/// first run begins, so that a run that is refused leaves an earlier trace as it was.
+final class RunTrace: Sendable {
+  private let path: String
+  private let file = Mutex<TraceFile?>(nil)
 
   /// - Throws: `Failure` when the file cannot be written.
   init(path: String) throws(Failure) {
-    do throws(FileFailure) {
-      file = try TraceFile(path: path)
+    self.path = path
+    do throws(Failure) {
+      try FileOutput.check(path)
     } catch {
-      throw Failure(
-        .inputOutput, "--trace \(path) cannot be written: \(FileInput.text(of: error.code ?? 0))")
+      throw Failure(error.status, "--trace \(error.message)")
     }
   }
 
@@ -32,20 +35,44 @@ struct RunTrace: Sendable {
   }
 
   /// Begins to record what a model does; on the thread that owns it.
-  func begin(_ model: OpenModel) { model.decoder.recorder = recorder(for: model) }
+  ///
+  /// - Throws: `Failure` when the file cannot be written.
+  func begin(_ model: OpenModel) throws(Failure) {
+    model.decoder.recorder = try recorder(for: model)
+  }
 
   /// Begins a run in the file; what its recorder is told while the decoder has it belongs to it.
-  func recorder(for model: OpenModel) -> TraceRecorder {
+  ///
+  /// - Throws: `Failure` when the file cannot be written.
+  func recorder(for model: OpenModel) throws(Failure) -> TraceRecorder {
+    let file = try opened()
     file.begin(TraceHeader(model))
     return TraceRecorder(
       sink: file, readCapacity: model.decoder.readEngine.capacity,
       strideCapacity: Self.strideCapacity(model.store.manifest))
   }
 
+  private func opened() throws(Failure) -> TraceFile {
+    let path = path
+    let opened = file.withLock { file -> Result<TraceFile, FileFailure> in
+      if let file { return .success(file) }
+      return Result { () throws(FileFailure) in try TraceFile(path: path) }.map {
+        file = $0
+        return $0
+      }
+    }
+    do throws(FileFailure) {
+      return try opened.get()
+    } catch {
+      throw Failure(
+        .inputOutput, "--trace \(path) cannot be written: \(FileInput.text(of: error.code ?? 0))")
+    }
+  }
+
   /// Ends a generation with its figures.
   func end(_ result: GenerationResult, _ model: OpenModel) {
     model.decoder.flushTrace()
-    file.append(
+    file.withLock(\.self)?.append(
       TraceTotals(
         prompt: .init(result.statistics.prefill), decode: .init(result.statistics.decode),
         reason: result.reason.rawValue))
@@ -53,6 +80,7 @@ struct RunTrace: Sendable {
 
   /// Closes the file and says what became of it.
   func report(on console: Console) {
+    guard let file = file.withLock(\.self) else { return }
     file.close()
     let size = Units.bytes(file.byteCount)
     guard let failure = file.failure else {

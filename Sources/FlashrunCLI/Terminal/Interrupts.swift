@@ -21,6 +21,9 @@ enum Interrupts {
 
   /// Begins to listen; called once at start.
   static func listen() {
+    // A reader that goes away shows as EPIPE where it is written to: a trace ends, and the run goes
+    // on; standard output ends the process quietly.
+    _ = signal(SIGPIPE, SIG_IGN)
     for source in unsafe sources { source.activate() }
   }
 
