@@ -6,6 +6,12 @@ package enum MemoryProbe {
   /// CPU to CPU and from run to run, by 10 to 20 %.
   private static let variants: [(streams: Int, ahead: Int)] = [(1, 2048), (2, 512), (1, 1024)]
 
+  /// Less than this says more of the caches than of DRAM: four times the largest one, or four times
+  /// 32 MiB where the kernel does not tell.
+  package static var leastByteCount: Int {
+    4 * (WorkerPool.lastLevelCacheByteCount ?? 32 << 20)
+  }
+
   /// Bytes a second in which the pool's threads read `bytes` in order, each a part of its own; the
   /// best of some passes.
   ///

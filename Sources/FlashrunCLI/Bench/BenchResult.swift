@@ -12,6 +12,9 @@ struct BenchSample: Sendable {
   /// Bytes a second at which DRAM was read just before and after; nil where it was not measured.
   var memoryBandwidth: Double?
 
+  /// The device's rates, the better of just before and after; nil where they were not measured.
+  var device: DeviceProfile?
+
   /// Nil for a repetition that was interrupted.
   init?(_ result: GenerationResult, of test: BenchTest) {
     guard result.reason != .cancelled else { return nil }
@@ -29,6 +32,21 @@ struct BenchSample: Sendable {
       tokenNanoseconds = statistics.tokenDurations.map(Self.nanoseconds)
     }
     majorFaults = statistics.majorFaultCount
+  }
+
+  /// Notes what DRAM and the device gave before and after the repetition.
+  mutating func note(
+    _ before: (memory: Double?, device: DeviceProfile?),
+    _ after: (memory: Double?, device: DeviceProfile?)
+  ) {
+    if let first = before.memory, let second = after.memory {
+      memoryBandwidth = (first + second) / 2
+    }
+    guard let first = before.device, let second = after.device else { return }
+    device = DeviceProfile(
+      bandwidth: max(first.bandwidth, second.bandwidth),
+      readsPerSecond: max(first.readsPerSecond, second.readsPerSecond),
+      readByteCount: first.readByteCount)
   }
 
   private static func nanoseconds(_ duration: Duration) -> Int {

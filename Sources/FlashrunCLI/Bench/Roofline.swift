@@ -21,12 +21,8 @@ struct Roofline: Sendable {
 
   /// A probe reads this much where the limit allows, so that no cache matters.
   private static let wantedByteCount = 1 << 30
-  /// A probe must be so many times larger than the largest cache.
-  private static let cacheMultiple = 4
   /// Less than this part of what was probed is no chance.
   private static let slowerThanProfile = 0.75
-  /// Where the kernel does not tell the cache's size.
-  private static let unknownCacheByteCount = 32 << 20
 
   /// Measures for about two seconds; the memory it takes is within the limit and given back.
   ///
@@ -64,21 +60,40 @@ struct Roofline: Sendable {
   /// Shared hosts read DRAM at half the rate from one second to the next, so that what a repetition
   /// is compared with is measured beside it.
   static func memoryBandwidth(of decoder: Decoder, pool: WorkerPool) -> Double? {
-    let cache = WorkerPool.lastLevelCacheByteCount ?? unknownCacheByteCount
-    return unsafe decoder.withResidentBytes { bytes in
-      guard bytes.count >= cacheMultiple * cache else { return nil }
+    unsafe decoder.withResidentBytes { bytes in
+      guard bytes.count >= MemoryProbe.leastByteCount else { return nil }
       let part = unsafe UnsafeRawBufferPointer(rebasing: bytes.prefix(wantedByteCount))
       return unsafe MemoryProbe.bandwidth(of: part, pool: pool, duration: .milliseconds(100))
     }
   }
 
+  /// Memory with which the device is measured beside an open model; an item of its plan.
+  static let besideModel = MemoryPlan.Item(
+    "roofline", 8 << 20, "to measure the device before and after each repetition")
+
+  /// The device's rates beside an open model, in about 0.1 s; nil where the run reads nothing.
+  ///
+  /// A shared disk stands still at times; what a repetition is compared with is the better of what
+  /// the device gave just before and just after it.
+  ///
+  /// - Throws: what opening and reading the store's file throws.
+  static func device(
+    of store: WeightStore, _ configuration: BenchConfiguration
+  ) throws -> DeviceProfile? {
+    guard !configuration.plan.isResident, configuration.plan.readByteCount > 0,
+      store.manifest.bundles.contains(where: { $0.extent.byteCount > 0 })
+    else { return nil }
+    return try StoreDevice.measured(
+      store, configuration.options.decoder.storage, configuration.plan.readByteCount,
+      .milliseconds(100), memory: besideModel.byteCount)
+  }
+
   private mutating func measureMemory(room: Int) throws {
-    let cache = WorkerPool.lastLevelCacheByteCount ?? Self.unknownCacheByteCount
     let byteCount = min(Self.wantedByteCount, room)
-    guard byteCount >= Self.cacheMultiple * cache else {
+    guard byteCount >= MemoryProbe.leastByteCount else {
       remarks.append(
-        "the limit leaves \(Units.bytes(max(0, room))) for reading DRAM, too little beside a cache "
-          + "of \(Units.bytes(cache)): DRAM's rate is not measured")
+        "the limit leaves \(Units.bytes(max(0, room))) for reading DRAM, too little beside the "
+          + "caches: DRAM's rate is not measured")
       return
     }
     let arena = try DirectArena(byteCount: byteCount, prefault: true)
@@ -149,7 +164,13 @@ struct RooflineShare: Sendable {
         bandwidths.isEmpty ? 1 / bandwidth : SampleMath.mean(bandwidths.map { 1 / $0 })
       seconds.append((.memory, Double(memoryByteCount) * inverse))
     }
-    if let device = roofline.device {
+    let devices = result.samples.compactMap(\.device)
+    if let size = devices.first?.readByteCount {
+      self.roofline.device = DeviceProfile(
+        bandwidth: SampleMath.median(devices.map(\.bandwidth)),
+        readsPerSecond: SampleMath.median(devices.map(\.readsPerSecond)), readByteCount: size)
+    }
+    if let device = self.roofline.device {
       seconds.append((.flashBandwidth, Double(bytes) / device.bandwidth))
       seconds.append(
         (.flashReads, Double(result.mean(\.reads.readCount)) / device.readsPerSecond))

@@ -53,7 +53,7 @@ struct SpeedRun: Sendable {
     }
     let pool = roofline.map { WorkerPool(threadCount: $0.threadCount) }
     var model: OpenModel? = try open(configuration)
-    var recorder = model.flatMap { trace?.recorder(for: $0) }
+    var recorder = try model.flatMap { try trace?.recorder(for: $0) }
     if let model {
       EngineFacts(model).announce(on: console)
       try prepare(&text, model)
@@ -69,16 +69,14 @@ struct SpeedRun: Sendable {
             model = nil
             recorder = nil
             model = try open(configuration)
-            recorder = model.flatMap { trace?.recorder(for: $0) }
+            recorder = try model.flatMap { try trace?.recorder(for: $0) }
           }
           guard let model else { break }
           let index = state == .rotating ? repetition + 1 : 0
-          let before = memoryBandwidth(model.decoder, pool)
+          let before = try hostRates(configuration, model.decoder, pool)
           guard var sample = try sample(test, prompt: index, model, text, recorder: recorder)
           else { continue }
-          if let before, let after = memoryBandwidth(model.decoder, pool) {
-            sample.memoryBandwidth = (before + after) / 2
-          }
+          sample.note(before, try hostRates(configuration, model.decoder, pool))
           samples.append(sample)
         }
         guard !samples.isEmpty, let model else { continue }
@@ -91,8 +89,15 @@ struct SpeedRun: Sendable {
     }
   }
 
-  private func memoryBandwidth(_ decoder: Decoder, _ pool: WorkerPool?) -> Double? {
-    pool.flatMap { Roofline.memoryBandwidth(of: decoder, pool: $0) }
+  /// What DRAM and the device give beside the open model; nothing without `--roofline`.
+  private func hostRates(
+    _ configuration: BenchConfiguration, _ decoder: Decoder, _ pool: WorkerPool?
+  ) throws -> (memory: Double?, device: DeviceProfile?) {
+    guard let pool else { return (nil, nil) }
+    return (
+      Roofline.memoryBandwidth(of: decoder, pool: pool),
+      try Roofline.device(of: store, configuration)
+    )
   }
 
   private func write(

@@ -118,6 +118,11 @@ struct BenchCommand: AsyncParsableCommand {
     if let trace {
       for index in optionSets.indices { trace.plan(for: store, &optionSets[index]) }
     }
+    if roofline {
+      for index in optionSets.indices {
+        optionSets[index].decoder.callerItems.append(Roofline.besideModel)
+      }
+    }
     try fitToDevice(&optionSets, of: store, settings, console)
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }

@@ -56,10 +56,10 @@ struct HostMeasurement {
     for (work, width) in widths { rates.arithmetic[work] = probe.rate(work, width: width) }
     rates.memory = unsafe MemoryProbe.bandwidth(
       of: UnsafeRawBufferPointer(arena.bytes), pool: pool, duration: .milliseconds(200))
-    if let cache = WorkerPool.lastLevelCacheByteCount, byteCount < 4 * cache {
+    if byteCount < MemoryProbe.leastByteCount {
       remarks.append(
-        "the limit leaves \(Units.bytes(byteCount)) to measure with beside a cache of "
-          + "\(Units.bytes(cache)): arithmetic may be slower than predicted")
+        "the limit leaves \(Units.bytes(byteCount)) to measure with, which a cache holds in part: "
+          + "arithmetic may be slower than predicted")
     }
   }
 
