@@ -39,6 +39,22 @@ struct SavedProfileTests {
     }
   }
 
+  @Test func aCacheCountsOnlyWhereItHeldWhatWasThereBefore() {
+    var profile = Self.profile
+    #expect(profile.isUsable)
+    profile.isCold = false
+    #expect(!profile.isUsable)
+    profile.measuredFile = "/models/a.flash/bundles.bin"
+    #expect(profile.isUsable)
+  }
+
+  @Test func whyAProfileIsNotSavedIsSaidAsTheKernelDoes() throws {
+    let store = ProfileStore(configurationFolder: "/proc/self")
+    let error = try #require(throws: (any Error).self) { try store.save(Self.profile) }
+    #expect(ProfileStore.reason(error).hasPrefix("E"), "\(error)")
+    #expect(!ProfileStore.reason(error).contains("Domain"), "\(error)")
+  }
+
   @Test func anotherFileSystemUnderTheNumberIsRefused() throws {
     try withStore { store in
       try store.save(Self.profile)

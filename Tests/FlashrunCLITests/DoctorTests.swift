@@ -59,15 +59,20 @@ struct DoctorCheckTests {
     expect(DeviceClassCheck(name: "vda", isRotational: true), .pass, "virtual")
     expect(DeviceClassCheck(name: "mmcblk0p2", isRotational: false), .warn, "memory card")
     expect(DeviceClassCheck(name: nil, isRotational: nil), .pass, "no device")
-    expect(ProfileCheck(saved: .none), .warn, "none", fix: "io probe")
-    expect(ProfileCheck(saved: .refused("it is another's")), .warn, "another's", fix: "io probe")
+    expect(ProfileCheck(saved: .none, store: "/a b"), .warn, "none", fix: "io probe '/a b'")
+    expect(
+      ProfileCheck(saved: .refused("it is another's"), store: "s"), .warn, "another's",
+      fix: "io probe s")
     var profile = SavedProfile(
       device: DeviceIdentity(number: "8:1", name: "sda", fileSystem: "ext4"),
       measuredAt: "2026-01-02T03:04:05Z", method: "io_uring", isCold: true, bandwidth: 2e9,
       sustainedBandwidth: nil, cells: [])
-    expect(ProfileCheck(saved: .found(profile)), .pass, "2026-01-02T03:04:05Z: 2.00 GB/s")
+    expect(
+      ProfileCheck(saved: .found(profile), store: "s"), .pass, "2026-01-02T03:04:05Z: 2.00 GB/s")
     profile.isCold = false
-    expect(ProfileCheck(saved: .found(profile)), .warn, "a cache answered")
+    expect(ProfileCheck(saved: .found(profile), store: "s"), .warn, "a cache answered")
+    profile.measuredFile = "/s/bundles.bin"
+    expect(ProfileCheck(saved: .found(profile), store: "s"), .pass, "in front of /s/bundles.bin")
   }
 
   @Test func directReadsAreWantedInSmallUnits() {
@@ -144,17 +149,23 @@ struct DoctorCheckTests {
   @Test func storesAreJudged() {
     expect(
       StoreCheck(
-        outcome: .opened(formatVersion: 1, generator: "g", byteCount: 4096, isSynthetic: true)),
+        outcome: .opened(formatVersion: 1, generator: "g", byteCount: 4096, isSynthetic: true),
+        path: "s"),
       .pass, "random weights")
     expect(
-      StoreCheck(outcome: .refused(StoreError(.futureVersion, "is newer"))), .fail, "is newer",
+      StoreCheck(outcome: .refused(StoreError(.futureVersion, "is newer")), path: "s"), .fail,
+      "is newer",
       fix: "newer flashrun")
     expect(
-      StoreCheck(outcome: .refused(StoreError(.storeFileLength, "is cut short"))), .fail,
-      "cut short", fix: "convert")
-    expect(CalibrationCheck(isSparse: false, certificate: nil), .pass, "not needed")
-    expect(CalibrationCheck(isSparse: true, certificate: nil), .warn, "none", fix: "calibrate")
-    expect(CalibrationCheck(isSparse: true, certificate: ("a.txt", 0.006)), .pass, "+0.6%")
+      StoreCheck(outcome: .refused(StoreError(.storeFileLength, "is cut short")), path: "s"), .fail,
+      "cut short", fix: "convert CHECKPOINT s --overwrite")
+    expect(CalibrationCheck(isSparse: false, certificate: nil, path: "s"), .pass, "not needed")
+    expect(
+      CalibrationCheck(isSparse: true, certificate: nil, path: "it's"), .warn, "none",
+      fix: #"calibrate 'it'\''s' -f"#)
+    expect(
+      CalibrationCheck(isSparse: true, certificate: ("a.txt", 0.006), path: "s"), .pass,
+      "+0.6%")
   }
 
   @Test func theWorstCheckIsTheVerdict() throws {

@@ -66,15 +66,17 @@ package struct ProbeResult: Sendable {
   /// Bytes a second of the fastest reads in order.
   package var ceiling: Double? { sequential.map(\.bytesPerSecond).max() }
 
-  /// For later runs; nil where too little was measured.
+  /// For later runs; nil where too little was measured, or not the device but the page cache.
   package var saved: SavedProfile? {
-    guard isComplete, let device = environment.storage?.device, let ceiling,
-      let first = sweep.first
+    guard isComplete, directUnit != nil, let storage = environment.storage, !storage.isInMemory,
+      let ceiling, let first = sweep.first
     else { return nil }
-    return SavedProfile(
-      device: device, measuredAt: measuredAt, method: first.method.rawValue,
+    var saved = SavedProfile(
+      device: storage.device, measuredAt: measuredAt, method: first.method.rawValue,
       isCold: coldness?.isCold ?? false, bandwidth: ceiling, sustainedBandwidth: burst?.sustained,
       cells: randomCells)
+    if kind != .made { saved.measuredFile = fileName }
+    return saved
   }
 
   /// All random reads, as profiles keep them.

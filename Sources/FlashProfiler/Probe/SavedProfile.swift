@@ -1,5 +1,6 @@
 package import FlashIO
 internal import FoundationEssentials
+internal import Glibc
 
 /// What a probe learnt about a device, kept for later runs: a JSON file for each device in the
 /// configuration folder.
@@ -34,6 +35,8 @@ package struct SavedProfile: Codable, Sendable, Equatable {
   package var method: String
   /// Whether nothing was found that answers in the device's place.
   package var isCold: Bool
+  /// The file that was read, where it had been there before; nil for one that was made.
+  package var measuredFile: String?
   /// Bytes a second in long reads in order, at the best queue depth.
   package var bandwidth: Double
   /// What is left of that when reading goes on; nil where that was not seen.
@@ -52,6 +55,10 @@ package struct SavedProfile: Codable, Sendable, Equatable {
     self.sustainedBandwidth = sustainedBandwidth
     self.cells = cells
   }
+
+  /// Whether runs may go by it. A cache in front of the device that kept what was just written is
+  /// not there for a store; one that kept a file from before is, and runs meet it too.
+  package var isUsable: Bool { isCold || measuredFile != nil }
 
   /// Random reads of a size, as the cells tell.
   package func randomReads(ofByteCount byteCount: Int) -> RandomReadRate {
@@ -147,7 +154,7 @@ package struct ProfileStore: Sendable {
 
   /// Replaces the device's profile in one step; the folder is made.
   ///
-  /// - Throws: what making a folder or writing a file throws.
+  /// - Throws: what making a folder or writing a file throws; `reason(_:)` puts it into words.
   package func save(_ profile: SavedProfile) throws {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true)
@@ -155,6 +162,12 @@ package struct ProfileStore: Sendable {
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
     try encoder.encode(profile).write(
       to: URL(filePath: path(for: profile.device)), options: .atomic)
+  }
+
+  /// Why saving failed, as the kernel says it.
+  package static func reason(_ error: any Error) -> String {
+    let cause = (error as? CocoaError)?.underlying as? POSIXError
+    return cause.map { Errno.text($0.code.rawValue) } ?? "\(error)"
   }
 
   private static func difference(_ old: DeviceIdentity, _ new: DeviceIdentity) -> String {

@@ -55,7 +55,7 @@ struct Examination {
       store = try WeightStore.open(path)
     } catch {
       return host(wantedByteCount: nil, minimum: Self.leastByteCount) + [
-        StoreCheck(outcome: .refused(error))
+        StoreCheck(outcome: .refused(error), path: path)
       ]
     }
     let room = try memoryRoom(store, options)
@@ -110,7 +110,7 @@ struct Examination {
       ProfileCheck(
         saved: storage.map {
           ProfileStore(configurationFolder: Environment.configurationFolder).profile(of: $0.device)
-        } ?? .none),
+        } ?? .none, store: store.path),
       DiskRoomCheck(
         freeByteCount: HostFacts.freeByteCount(at: store.path),
         bundleByteCount: store.manifest.bundlesByteCount),
@@ -123,10 +123,11 @@ struct Examination {
       StoreCheck(
         outcome: .opened(
           formatVersion: store.manifest.formatVersion, generator: store.manifest.generator,
-          byteCount: store.modelByteCount, isSynthetic: store.manifest.synthetic != nil)),
+          byteCount: store.modelByteCount, isSynthetic: store.manifest.synthetic != nil),
+        path: store.path),
       CalibrationCheck(
         isSparse: store.configuration.activation.isSparse,
-        certificate: certificate.map { ($0.textName, $0.perplexityChange) }),
+        certificate: certificate.map { ($0.textName, $0.perplexityChange) }, path: store.path),
     ]
   }
 }

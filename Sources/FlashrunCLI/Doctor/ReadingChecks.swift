@@ -164,25 +164,33 @@ package struct DeviceClassCheck: DoctorCheck {
 /// Whether `io probe` measured the device, when, and whether it answered itself.
 package struct ProfileCheck: DoctorCheck {
   package var saved: ProfileStore.Finding
+  /// The store's path.
+  package var store: String
 
-  package init(saved: ProfileStore.Finding) { self.saved = saved }
+  package init(saved: ProfileStore.Finding, store: String) {
+    self.saved = saved
+    self.store = store
+  }
 
   package var finding: Finding {
-    let fix = "flashrun io probe on the store's folder"
+    let fix = "flashrun io probe \(store.shellWord)"
     switch saved {
     case .none:
       return Finding(
-        "device profile", .warn, "none: runs take a common device's, `plan` measures for a moment",
+        "device profile", .warn, "none: every run and `plan` measure the device for a moment",
         fix: fix)
     case .refused(let reason): return Finding("device profile", .warn, reason, fix: fix)
-    case .found(let profile) where !profile.isCold:
+    case .found(let profile) where !profile.isUsable:
       return Finding(
         "device profile", .warn,
-        "of \(profile.measuredAt), when a cache answered in the device's place", fix: fix)
+        "of \(profile.measuredAt), when a cache answered in the device's place: runs pass it over",
+        fix: fix)
     case .found(let profile):
+      let cache =
+        profile.isCold ? "" : ", a cache in front of \(profile.measuredFile ?? "it") included"
       return Finding(
         "device profile", .pass,
-        "of \(profile.measuredAt): \(Units.threeDigits(profile.bandwidth / 1e9)) GB/s")
+        "of \(profile.measuredAt): \(Units.threeDigits(profile.bandwidth / 1e9)) GB/s\(cache)")
     }
   }
 }

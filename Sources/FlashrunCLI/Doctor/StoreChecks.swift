@@ -8,8 +8,12 @@ package struct StoreCheck: DoctorCheck {
   }
 
   package var outcome: Outcome
+  package var path: String
 
-  package init(outcome: Outcome) { self.outcome = outcome }
+  package init(outcome: Outcome, path: String) {
+    self.outcome = outcome
+    self.path = path
+  }
 
   package var finding: Finding {
     switch outcome {
@@ -20,16 +24,17 @@ package struct StoreCheck: DoctorCheck {
         "format \(formatVersion), \(Units.bytes(byteCount))\(kind), by \(generator); "
           + "`flashrun verify` reads every checksum")
     case .refused(let error):
-      return Finding("store", .fail, "\(error)", fix: Self.fix(error))
+      return Finding("store", .fail, "\(error)", fix: fix(error))
     }
   }
 
-  private static func fix(_ error: StoreError) -> String {
-    switch error.kind {
+  private func fix(_ error: StoreError) -> String {
+    let store = path.shellWord
+    return switch error.kind {
     case .futureVersion: "a newer flashrun"
     case .foreignCalibration:
-      "remove calibration.json and predictor.safetensors and calibrate again"
-    default: "make the store again from its checkpoint: flashrun convert … --overwrite"
+      "rm \(store)/calibration.json \(store)/predictor.safetensors, and calibrate again"
+    default: "make the store again: flashrun convert CHECKPOINT \(store) --overwrite"
     }
   }
 }
@@ -39,10 +44,14 @@ package struct CalibrationCheck: DoctorCheck {
   package var isSparse: Bool
   /// The text of the certificate and its change of perplexity; nil without one.
   package var certificate: (textName: String, perplexityChange: Double)?
+  package var path: String
 
-  package init(isSparse: Bool, certificate: (textName: String, perplexityChange: Double)?) {
+  package init(
+    isSparse: Bool, certificate: (textName: String, perplexityChange: Double)?, path: String
+  ) {
     self.isSparse = isSparse
     self.certificate = certificate
+    self.path = path
   }
 
   package var finding: Finding {
@@ -53,7 +62,7 @@ package struct CalibrationCheck: DoctorCheck {
       return Finding(
         "calibration", .warn,
         "none: neurons lie in the checkpoint's order, and --sparsity predicted cannot be used",
-        fix: "flashrun calibrate STORE -f TEXT")
+        fix: "flashrun calibrate \(path.shellWord) -f TEXT, or --self-text 2048 without a text")
     }
     return Finding(
       "calibration", .pass,

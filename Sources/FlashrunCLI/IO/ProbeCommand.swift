@@ -68,18 +68,19 @@ struct ProbeCommand: AsyncParsableCommand {
     let console = try consoleOptions.open(try Settings.load())
     let plan: ProbePlan = quick ? .quick : full ? .full : .standard
     // Written before anything is measured: a minute later is too late to learn that they cannot be.
-    for file in [page, jobFile].compactMap(\.self) { try FileOutput.write("", to: file) }
+    for file in [page, jobFile].compactMap(\.self) { try FileOutput.check(file) }
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }
     let result = try probe(plan, console: console, flag: flag)
-    try Output.write(text(of: result))
+    // Standard output comes last: where it cannot be written, the rest is there all the same.
+    save(result, console: console)
     if let page { try FileOutput.write(result.page.html, to: page) }
     if let jobFile {
       let milliseconds = Int(plan.cellDuration / .milliseconds(1))
       try FileOutput.write(
         FioJob.file(for: result, milliseconds: milliseconds), to: jobFile)
     }
-    save(result, console: console)
+    try Output.write(text(of: result))
   }
 
   private func probe(
@@ -130,15 +131,24 @@ struct ProbeCommand: AsyncParsableCommand {
 
   /// A profile that cannot be kept is no reason to fail: the report is what was asked for.
   private func save(_ result: ProbeResult, console: Console) {
-    guard let saved = result.saved else { return }
+    guard let saved = result.saved else {
+      if result.isComplete {
+        console.notice("no device was measured, so that no profile is saved")
+      }
+      return
+    }
     let store = ProfileStore(configurationFolder: Environment.configurationFolder)
+    let path = store.path(for: saved.device)
     do {
       try store.save(saved)
-      console.notice(
-        "saved as the profile of \(saved.device.text) in \(store.path(for: saved.device)); run, "
-          + "bench and plan use it")
+      let use =
+        saved.isUsable
+        ? "run, bench and plan use it"
+        : "run, bench and plan pass it over, since a cache answered for a file just written: probe "
+          + "a store or a file that was there before"
+      console.notice("saved as the profile of \(saved.device.text) in \(path); \(use)")
     } catch {
-      console.warning("the profile is not saved: \(store.path(for: saved.device)): \(error)")
+      console.warning("the profile is not saved: \(path): \(ProfileStore.reason(error))")
     }
   }
 }

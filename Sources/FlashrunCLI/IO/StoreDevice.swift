@@ -35,15 +35,16 @@ struct StoreDevice {
   ) {
     source = "not measured"
     switch Self.saved(for: store) {
-    case .found(let saved) where saved.isCold:
+    case .found(let saved) where saved.isUsable:
       profile = saved.profile(readByteCount: readByteCount)
       queueDepth = Self.queueDepth(of: saved, storage, readByteCount: readByteCount)
       source = "device profile of \(saved.device.text), \(saved.measuredAt.prefix(10))"
+      if !saved.isCold, let file = saved.measuredFile { source += ", a cache in front of \(file)" }
       return
     case .found(let saved):
       refusal =
-        "the device profile of \(saved.device.text) was measured through a cache of the host: "
-        + "ignored"
+        "the device profile of \(saved.device.text) was measured on a new file that a cache still "
+        + "held: ignored"
     case .refused(let reason): refusal = reason + ": ignored"
     case .none: break
     }
