@@ -47,7 +47,7 @@ package struct Probe {
   /// - Throws: `ReadFailure` where nothing at all could be read.
   package mutating func run() throws(ReadFailure) -> ProbeResult {
     let sizes = usableSizes()
-    let methods = plan.methodSizes.filter { sizes.contains($0) }
+    let methods = plan.methodSizes.filter(isUsable)
     let ways = ReadLoad.Method.allCases.filter { $0 != .uring || method == .uring }
     totalCount =
       sizes.count * plan.depths.count + (storeByteCount == nil ? 0 : plan.depths.count)
@@ -80,12 +80,15 @@ package struct Probe {
     target.storeReadByteCount.flatMap { $0 <= arena.byteCount ? $0 : nil }
   }
 
+  private func isUsable(_ size: Int) -> Bool {
+    let file = target.file
+    return size % file.unit == 0 && size <= file.byteCount / 4 && size <= arena.byteCount
+  }
+
   /// The plan's sizes that the file, its unit and memory allow.
   private mutating func usableSizes() -> [Int] {
     let file = target.file
-    let sizes = plan.sizes.filter {
-      $0 % file.unit == 0 && $0 <= file.byteCount / 4 && $0 <= arena.byteCount
-    }
+    let sizes = plan.sizes.filter(isUsable)
     let left = plan.sizes.filter { !sizes.contains($0) }
     if let smallest = left.min() {
       let reason =
@@ -115,8 +118,8 @@ package struct Probe {
     let facts = result.environment.storage
     result.coldness = Coldness(
       fileSystem: facts?.device.fileSystem ?? "", isInMemory: facts?.isInMemory ?? false,
-      isDirect: file.isDirect, first: first.samples.map(\.latency),
-      second: second.samples.map(\.latency))
+      isDirect: file.isDirect, first: first.samples.map(\.total),
+      second: second.samples.map(\.total))
   }
 
   private mutating func measureBurst(byteCount: Int) {

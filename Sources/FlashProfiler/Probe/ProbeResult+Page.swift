@@ -50,8 +50,8 @@ extension ProbeResult {
       sections.append(
         ReportSection(
           "Random reads by size and queue depth",
-          summary: "Rows are sizes, columns reads in flight. Each read is timed from when the "
-            + "kernel has it until it is complete.",
+          summary: "Rows are sizes, columns reads in flight. Each read is timed from when it "
+            + "is wanted until it is complete.",
           parts: [
             heatMap("MB/s") { $0.bytesPerSecond / 1e6 },
             heatMap("99th percentile, µs") { Double($0.p(99)) / 1e3 },

@@ -25,6 +25,8 @@ package struct ProbeTarget: Sendable {
 
   /// Finds what is to be read at a path; a file that is made is empty until `prepare`.
   ///
+  /// A folder that takes no file is measured on the largest file that lies in it.
+  ///
   /// - Parameter byteCount: of a file that is made.
   /// - Throws: `ProbeError`, and what opening a file or a store throws.
   package init(path: String, byteCount: Int, direct: DirectMode) throws {
@@ -40,16 +42,10 @@ package struct ProbeTarget: Sendable {
         file = try FlashFile(path: name, direct: direct)
         storeReadByteCount = store.readByteCount(unit: file.unit)
       } else {
-        kind = .made
-        let room = try Self.room(in: path, wanted: byteCount)
-        let made = try ProbeFile(in: path, byteCount: room)
-        self.made = made
-        file = try FlashFile(path: made.path, direct: direct)
-        if room < byteCount {
-          remarks.append(
-            "\(path) has no room for \(Quantity.bytes(byteCount)): measured on "
-              + "\(Quantity.bytes(room))")
-        }
+        let place = try Self.place(in: path, byteCount: byteCount, device: status.st_dev)
+        (kind, made) = (place.made == nil ? .file : .made, place.made)
+        remarks += place.remarks
+        file = try Self.opened(place.path, direct: direct, name: path)
       }
     case S_IFREG:
       kind = .file
@@ -59,7 +55,9 @@ package struct ProbeTarget: Sendable {
     guard file.byteCount >= Self.leastByteCount else {
       throw ProbeError.tooSmall(path: path, byteCount: file.byteCount)
     }
-    if kind == .file, status.st_blocks * 512 < file.byteCount / 10 * 9 {
+    if case .file = kind, unsafe stat(file.path, &status) == 0,
+      status.st_blocks * 512 < file.byteCount / 10 * 9
+    {
       let part = 1 - Double(status.st_blocks * 512) / Double(file.byteCount)
       remarks.append("\(Quantity.percent(part)) of the file are holes, which no device reads")
     }
@@ -83,19 +81,61 @@ package struct ProbeTarget: Sendable {
     let size = Quantity.bytes(file.byteCount)
     return switch kind {
     case .made: "a file of \(size) made in \(path)"
-    case .file: "\(path), \(size)"
-    case .store: "\(file.path), \(size)"
+    case .file, .store: "\(file.path), \(size)"
     }
   }
 
-  /// How large a file may be: what is wanted, or three quarters of what is free.
+  /// Where a folder is measured: in a file that is made there, else in the largest that is there.
+  private struct Place {
+    var path: String
+    var made: ProbeFile?
+    var remarks: [String]
+  }
+
+  private static func place(
+    in folder: String, byteCount: Int, device: dev_t
+  ) throws(ProbeError) -> Place {
+    guard byteCount >= leastByteCount else { throw .sizeTooSmall(byteCount: byteCount) }
+    do throws(ProbeError) {
+      let room = try room(in: folder, wanted: byteCount)
+      let made = try ProbeFile(in: folder, byteCount: room)
+      let remark =
+        "\(folder) has no room for \(Quantity.bytes(byteCount)): measured on "
+        + Quantity.bytes(room)
+      return Place(path: made.path, made: made, remarks: room < byteCount ? [remark] : [])
+    } catch {
+      let found = FolderSearch.largestFile(in: folder, device: device)
+      guard let found, found.byteCount >= leastByteCount else { throw error }
+      return Place(
+        path: found.path, made: nil,
+        remarks: ["\(error); \(found.path) is measured, which is there"])
+    }
+  }
+
+  /// A file that was made has no name of its own for messages.
+  private static func opened(
+    _ path: String, direct: DirectMode, name: String
+  ) throws(FileFailure) -> FlashFile {
+    do throws(FileFailure) {
+      return try FlashFile(path: path, direct: direct)
+    } catch {
+      throw path.hasPrefix("/proc/") ? FileFailure(path: name, kind: error.kind) : error
+    }
+  }
+
+  /// How large a file may be: what is wanted, or three quarters of what is free; where files are
+  /// memory, a quarter of what is free of that.
   private static func room(in folder: String, wanted: Int) throws(ProbeError) -> Int {
     var status = statvfs()
     guard unsafe statvfs(folder, &status) == 0 else {
       throw .noPlace(folder: folder, reason: Errno.text(errno))
     }
-    let free = Int(status.f_bavail) * Int(status.f_frsize)
-    if wanted + reserve <= free { return wanted }
+    // Some count no blocks: there only writing shows how much goes in.
+    var free = status.f_blocks == 0 ? Int.max / 4 : Int(status.f_bavail) * Int(status.f_frsize)
+    if StorageFacts(path: folder)?.isInMemory == true {
+      free = min(free, (MemoryLimits()?.trulyFree ?? 0) / 4)
+    }
+    if wanted <= free - reserve { return wanted }
     let room = min(wanted, free / 4 * 3) / 4096 * 4096
     guard room >= leastByteCount else { throw .full(folder: folder, freeByteCount: free) }
     return room

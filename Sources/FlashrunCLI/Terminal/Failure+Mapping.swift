@@ -70,14 +70,15 @@ extension Failure {
       self.init(.usage, "\(error)", hints: ["name a folder on the device, a file or a store"])
     case .tooSmall:
       self.init(.usage, "\(error)", hints: ["name a folder: a file is made there and removed"])
+    case .sizeTooSmall: self.init(.usage, "--size: \(error)")
     case .noPlace:
       self.init(
-        .inputOutput, "\(error)", hints: ["name a large file there: it is only read, never written"]
-      )
+        .inputOutput, "\(error)",
+        hints: ["name a file on the device: it is only read, never written"])
     case .full:
       self.init(
         .inputOutput, "\(error)",
-        hints: ["--size makes a smaller one, or name a large file that is there"])
+        hints: ["free some room, or name a file on the device: it is only read, never written"])
     }
   }
 
