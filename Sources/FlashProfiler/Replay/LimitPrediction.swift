@@ -6,6 +6,9 @@ package struct LimitPrediction: Sendable, Equatable {
   /// Of the whole process, in bytes.
   package var limit: Int
   package var residency: Residency
+  /// Whether it is predicted for `dense`, which a lossless run falls back to where its limit holds
+  /// no window.
+  package var isDense = false
   /// Slots of the window, of all layers.
   package var slotCount: Int
   package var hitRate: Double?
@@ -23,13 +26,13 @@ package struct LimitPrediction: Sendable, Equatable {
 /// What a recorded run tells about itself at other limits: what each byte more is used for, and how
 /// long a token takes apart from reading.
 package struct LimitModel: Sendable {
-  private let run: RecordedRun
-  private let decode: RecordedDecode
+  let run: RecordedRun
+  let decode: RecordedDecode
   /// Seconds of a token in which nothing waits for flash.
-  private let workSeconds: Double
+  let workSeconds: Double
   /// Of those, seconds in which scattered reads are in flight.
   private let coveringSeconds: Double
-  private let device: DeviceProfile?
+  let device: DeviceProfile?
   /// Seconds of the recorded reads over those that the device's rates give.
   private let correction: Double
 
@@ -95,7 +98,7 @@ package struct LimitModel: Sendable {
         count: decode.readCount * byteCount / max(1, decode.readByteCount), byteCount: byteCount)
     } else {
       let slots = slots(limit: limit, recorded: recorded)
-      guard slots >= 0 else { return prediction }
+      guard slots >= 0 else { return dense(limit: limit) ?? prediction }
       prediction.residency = .windowed
       prediction.slotCount = min(strideCount, slots)
       let perLayer = run.header.layers.map {

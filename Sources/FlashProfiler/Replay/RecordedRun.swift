@@ -13,9 +13,11 @@ package struct RecordedRun: Sendable {
     package var start: Int
     package var end: Int
     package var isWhole = true
-    /// Nanoseconds of arithmetic, of that in gate and up rows, of stall, and of tracing.
+    /// Nanoseconds of arithmetic, of that in gate and up rows and in down rows, of stall, and of
+    /// tracing.
     package var arithmetic = 0
     package var gateUp = 0
+    package var down = 0
     package var stall = 0
     package var tracing = 0
     package var hits = 0
@@ -96,6 +98,7 @@ package struct RecordedRun: Sendable {
     case .span(let span):
       if span.kind.isArithmetic { forwards[index].arithmetic += span.duration }
       if span.kind == .gateUp { forwards[index].gateUp += span.duration }
+      if span.kind == .down { forwards[index].down += span.duration }
       if span.kind.isStall { forwards[index].stall += span.duration }
       if span.kind == .trace { forwards[index].tracing += span.duration }
     case .forwardBegan, .layerBegan, .read, .strides, .readsInFlight: break
@@ -139,10 +142,11 @@ package struct RecordedRun: Sendable {
 /// What decoding came to, over all tokens that were decoded.
 package struct RecordedDecode: Sendable, Equatable {
   package var tokenCount = 0
-  /// Seconds of a token: wall time, and of it arithmetic, gate and up rows, and stall.
+  /// Seconds of a token: wall time, and of it arithmetic, gate and up rows, down rows, and stall.
   package var seconds = 0.0
   package var arithmetic = 0.0
   package var gateUp = 0.0
+  package var down = 0.0
   package var stall = 0.0
   /// Of a token.
   package var hits = 0.0
@@ -188,6 +192,7 @@ extension RecordedRun {
       : mean { $0.end - $0.start - $0.tracing } / 1e9
     decode.arithmetic = mean(\.arithmetic) / 1e9
     decode.gateUp = mean(\.gateUp) / 1e9
+    decode.down = mean(\.down) / 1e9
     decode.stall = mean(\.stall) / 1e9
     decode.hits = mean(\.hits)
     decode.misses = mean(\.misses)

@@ -43,13 +43,6 @@ extension ReplayReport {
               points: known.map { (Double($0.limitBytes) / 0x1p30, $0.tokensPerSecond ?? 0) })
           ], marks: marks))
     }
-    if !predictions.isEmpty {
-      parts.append(
-        ReportTable(
-          "At other limits",
-          header: ["limit", "of model", "tok/s", "bound by", "hits", "flash/token", "stall/token"],
-          rows: predictions.map(\.cells), textColumns: [3], isWide: true))
-    }
     if let recorded {
       let other = max(0, 1e3 / recorded.tokensPerSecond - recorded.arithmeticMs - recorded.stallMs)
       parts.append(
@@ -60,6 +53,13 @@ extension ReplayReport {
             ("other", other),
           ]
         ) { Quantity.number($0) + " ms" })
+    }
+    if !predictions.isEmpty {
+      parts.append(
+        ReportTable(
+          "At other limits",
+          header: ["limit", "of model", "tok/s", "bound by", "hits", "flash/token", "stall/token"],
+          rows: predictions.map(\.cells), textColumns: [3], isWide: true))
     }
     guard !parts.isEmpty else { return nil }
     return ReportSection("Speed", summary: speedSummary, parts: parts)
@@ -101,7 +101,7 @@ extension ReplayReport {
         "A token's neurons take \(Quantity.bytes(window.tokenDemandBytes)), its demand. With less "
         + "room a plain LRU, which knows nothing of tokens, finds nothing; the window's policies "
         + "keep what the token uses. Bélády's rule knows the future: no policy misses less.",
-      parts: [chart, ReportTable("Missing, by policy", header: header, rows: rows, isWide: true)])
+      parts: [chart, ReportTable("Missing, by policy", header: header, rows: rows)])
   }
 
   private var remarkSection: ReportSection? {
@@ -121,7 +121,7 @@ extension ReplayReport.Prediction {
     return [
       Quantity.bytes(limitBytes) + (isRecorded ? " (recorded)" : ""),
       Quantity.percent(percent / 100), tokensPerSecond.map(Quantity.number) ?? "-",
-      title ?? residency.explanation, hitRate.map(Quantity.percent) ?? "-",
+      isDense ? (title.map { $0 + ", dense" } ?? residency.explanation) : title ?? residency.explanation, hitRate.map(Quantity.percent) ?? "-",
       tokensPerSecond == nil ? "-" : Quantity.bytes(Int(flashBytes)),
       stallMs.map { Quantity.number($0) + " ms" } ?? "-",
     ]

@@ -49,6 +49,8 @@ package struct ReplayReport: Encodable, Sendable {
     package var percent: Double
     package var isRecorded: Bool
     package var residency: LimitPrediction.Residency
+    /// Whether the run would be another one: every neuron computed.
+    package var isDense: Bool
     package var tokensPerSecond: Double?
     package var bound: String?
     package var hitRate: Double?
@@ -131,6 +133,7 @@ extension ReplayReport.Prediction {
     percent = 100 * Double(prediction.limit) / Double(max(1, run.header.plan.modelBytes))
     isRecorded = prediction.limit == run.header.plan.limitBytes
     residency = prediction.residency
+    isDense = prediction.isDense
     tokensPerSecond = prediction.speed?.tokensPerSecond
     bound = prediction.speed?.bound.rawValue
     hitRate = prediction.hitRate

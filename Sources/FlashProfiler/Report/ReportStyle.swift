@@ -63,7 +63,8 @@ enum ReportStyle {
     svg text { fill: var(--soft); font-variant-numeric: tabular-nums; }
     .grid { stroke: var(--line); stroke-width: 1; }
     .mark { stroke: var(--warn); stroke-width: 1.5; stroke-dasharray: 5 4; }
-    svg text.marked { fill: var(--warn); }
+    svg text.marked { fill: var(--warn); stroke: var(--card); stroke-width: 4px;
+      stroke-linejoin: round; paint-order: stroke; }
     .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
     .legend { display: flex; flex-wrap: wrap; gap: 2px 14px; margin-top: 6px; font-size: 0.85rem; }
     .legend i { display: inline-block; width: 14px; height: 4px; border-radius: 2px;
