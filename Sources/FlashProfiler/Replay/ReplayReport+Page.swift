@@ -118,10 +118,11 @@ extension ReplayReport {
 extension ReplayReport.Prediction {
   fileprivate var cells: [String] {
     let title = bound.flatMap { SpeedPrediction.Bound(rawValue: $0)?.title }
+    let bottleneck = title.map { $0 + (isDense ? ", dense" : "") }
     return [
       Quantity.bytes(limitBytes) + (isRecorded ? " (recorded)" : ""),
       Quantity.percent(percent / 100), tokensPerSecond.map(Quantity.number) ?? "-",
-      isDense ? (title.map { $0 + ", dense" } ?? residency.explanation) : title ?? residency.explanation, hitRate.map(Quantity.percent) ?? "-",
+      bottleneck ?? residency.explanation, hitRate.map(Quantity.percent) ?? "-",
       tokensPerSecond == nil ? "-" : Quantity.bytes(Int(flashBytes)),
       stallMs.map { Quantity.number($0) + " ms" } ?? "-",
     ]

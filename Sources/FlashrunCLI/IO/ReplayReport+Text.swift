@@ -73,7 +73,8 @@ extension ReplayReport {
       return [
         size, Units.threeDigits(speed), SpeedPrediction.Bound(rawValue: bound)?.title ?? bound,
         prediction.hitRate.map { Units.threeDigits($0 * 100) + "%" } ?? "-",
-        Units.bytes(Int(prediction.flashBytes)), prediction.isRecorded ? "recorded limit" : prediction.isDense ? "dense" : "",
+        Units.bytes(Int(prediction.flashBytes)),
+        prediction.isRecorded ? "recorded limit" : prediction.isDense ? "dense" : "",
       ]
     }
     let titles = ["limit", "tok/s", "bound by", "hits", "flash/token", ""]
