@@ -1,7 +1,8 @@
 // The dot of quantized rows with many tokens on AMX tiles, to the bits of avx512.c: a tile
 // multiplication gives the exact integer sums of one block for 16 rows and 16 tokens, and each of
 // these 256 elements then has dot.h's chain, one multiply-add a block into the accumulator of its
-// lane (block mod 16), and at the end vf_sum's tree over the lanes.
+// lane (block mod 16), and at the end vf_sum's tree over the lanes. In q6_K it is one for each half
+// of a block, in q4_K another adds what is subtracted.
 //
 // Rows and activations are packed in lanes16, where a vector holds four bytes of 16 blocks; a tile
 // wants one block of 16 rows, or tokens, side by side. Both are transposed on the way: the
@@ -20,15 +21,21 @@ enum {
   tileCount = 16,     // rows, and tokens, of a tile
   fewestTokens = 8,   // for which a tile that is half empty still pays
   weightBlocks = 256, // the widest row: 8192
-  // 64 tokens of width 4096, 32 of 8192. All buffers together are 460 KB of stack.
+  // 64 tokens of width 4096, 32 of 8192. All buffers together are 510 KB of stack.
   activationBlocks = 512,
 };
 
 // Tile 0 is the sums [token][row], 1 a block of 16 tokens, 2 the same block of 16 rows.
-static const CFlashKernels_TileConfiguration tiles = {
+static const CFlashKernels_TileConfiguration wholeBlocks = {
     .palette = 1,
     .rows = {tileCount, tileCount, 8},
     .rowBytes = {4 * tileCount, blockValues, 4 * tileCount},
+};
+// The same for 16 values of a block.
+static const CFlashKernels_TileConfiguration halfBlocks = {
+    .palette = 1,
+    .rows = {tileCount, tileCount, 4},
+    .rowBytes = {4 * tileCount, blockValues / 2, 4 * tileCount},
 };
 
 // Row l of the result is lane l of the 16 vectors.
@@ -60,12 +67,14 @@ INLINE void transposeLanes(vi v[16]) {
 typedef struct {
   _Alignas(64) int32_t pieces[8][tileCount];
   float scales[tileCount];
+  float second[tileCount]; // BlockScales.second
 } WeightBlock;
 
 // One block of 16 tokens.
 typedef struct {
   _Alignas(64) int8_t values[tileCount][blockValues];
   float scales[tileCount];
+  float minusSums[tileCount]; // of q4_K
 } ActivationBlock;
 
 // Blocks of one lane lie one after another, as the chain goes through them.
@@ -74,10 +83,47 @@ INLINE size_t placeOf(size_t blocks, size_t group, size_t lane) {
   return lane * (blocks / groupBlocks) + smaller(lane, longer) + group;
 }
 
+// The scales of one group of blocks of 16 rows.
+INLINE void packScales(Format format, const uint8_t *const row[tileCount], size_t blocks,
+                       size_t group, WeightBlock to[weightBlocks]) {
+  const size_t lanes = lanesOfGroup(blocks, group);
+  vi v[16], second[16];
+  for (size_t i = 0; i < tileCount; i++) {
+    const BlockScales scales = blockScales(format, row[i], group, lanes, 0, lanes);
+    v[i] = vi_bits(scales.scale);
+    second[i] = vi_bits(scales.second);
+  }
+  transposeLanes(v);
+  for (size_t lane = 0; lane < lanes; lane++)
+    vi_store(to[placeOf(blocks, group, lane)].scales, v[lane], LANES);
+  if (!isSuper(format))
+    return;
+  transposeLanes(second);
+  for (size_t lane = 0; lane < lanes; lane++)
+    vi_store(to[placeOf(blocks, group, lane)].second, second[lane], LANES);
+}
+
+// What dot.h takes off a weight's integer, in each byte: q4_K's are not negative.
+INLINE __m512i dotOffset(Format format) {
+  return _mm512_set1_epi8(format == Q4_K ? 0 : (char)(1 << offsetBits(format)));
+}
+
+// Six whole pieces of q6_K become eight of signed bytes.
+INLINE void unpackSix(WeightBlock *block) {
+  vi piece[8];
+  UNROLL for (size_t k = 0; k < 6; k++) piece[k] = vi_load(block->pieces[k], LANES);
+  piece[6] = topSix(piece[0], piece[2], piece[4]);
+  piece[7] = topSix(piece[1], piece[3], piece[5]);
+  UNROLL for (size_t k = 0; k < 8; k++)
+    vi_store(block->pieces[k], (vi)_mm512_sub_epi8((__m512i)lowSix(piece[k]), dotOffset(Q6_K)),
+             LANES);
+}
+
 // Rows r ..< r + 16.
 INLINE void packWeights(Format format, const CFlashKernels_Dot *job, size_t r,
                         WeightBlock to[weightBlocks]) {
   const size_t blocks = job->width / blockValues;
+  const __m512i offset = dotOffset(format);
   const uint8_t *row[tileCount], *ahead[tileCount];
   for (size_t i = 0; i < tileCount; i++) {
     row[i] = rowAt(job, r + i);
@@ -85,36 +131,37 @@ INLINE void packWeights(Format format, const CFlashKernels_Dot *job, size_t r,
   }
   for (size_t group = 0; group < groupCount(blocks); group++) {
     const size_t lanes = lanesOfGroup(blocks, group);
-    vi v[16];
-    for (size_t i = 0; i < tileCount; i++) {
+    for (size_t i = 0; i < tileCount; i++)
       prefetchGroup(format, ahead[i], blocks, group);
-      v[i] = vi_bits(vf_load_f16(row[i] + 2 * groupBlocks * group, lanes));
-    }
-    transposeLanes(v);
-    for (size_t lane = 0; lane < lanes; lane++)
-      vi_store(to[placeOf(blocks, group, lane)].scales, v[lane], LANES);
+    packScales(format, row, blocks, group, to);
     for (size_t k = 0; k < pieceCount(format); k++) {
+      vi v[16];
       const size_t from = groupOffset(format, blocks, group) + 4 * k * lanes;
       UNROLL for (size_t i = 0; i < tileCount; i++) v[i] = vi_load(row[i] + from, lanes);
       transposeLanes(v);
       for (size_t lane = 0; lane < lanes; lane++) {
         WeightBlock *block = &to[placeOf(blocks, group, lane)];
-        if (format == Q8_0) {
-          vi_store(block->pieces[k], v[lane] ^ vi_set((int32_t)0x80808080), LANES);
+        if (isNibbles(format)) {
+          const vi nibbles = vi_set(0x0f0f0f0f);
+          vi high = vi_shiftRight(v[lane], 4) & nibbles;
+          vi_store(block->pieces[k + 4], (vi)_mm512_sub_epi8((__m512i)high, offset), LANES);
+          v[lane] &= nibbles;
+        } else if (format == Q6_K) {
+          // The upper bits wait for those of the other pieces.
+          vi_store(block->pieces[k], v[lane], LANES);
           continue;
         }
-        const __m512i nibbles = _mm512_set1_epi8(15), offset = _mm512_set1_epi8(8);
-        __m512i low = _mm512_and_si512((__m512i)v[lane], nibbles);
-        __m512i high = _mm512_and_si512((__m512i)vi_shiftRight(v[lane], 4), nibbles);
-        vi_store(block->pieces[k], (vi)_mm512_sub_epi8(low, offset), LANES);
-        vi_store(block->pieces[k + 4], (vi)_mm512_sub_epi8(high, offset), LANES);
+        vi_store(block->pieces[k], (vi)_mm512_sub_epi8((__m512i)v[lane], offset), LANES);
       }
     }
+    if (format == Q6_K)
+      for (size_t lane = 0; lane < lanes; lane++)
+        unpackSix(&to[placeOf(blocks, group, lane)]);
   }
 }
 
 // Tokens t ..< t + tokens of at most 16; what the absent ones hold does not matter.
-static void packActivations(const CFlashKernels_Dot *job, size_t t, size_t tokens,
+INLINE void packActivations(Format format, const CFlashKernels_Dot *job, size_t t, size_t tokens,
                             ActivationBlock *to) {
   const size_t blocks = job->width / blockValues;
   const uint8_t *x[tileCount];
@@ -129,10 +176,18 @@ static void packActivations(const CFlashKernels_Dot *job, size_t t, size_t token
     transposeLanes(v);
     for (size_t lane = 0; lane < lanes; lane++)
       vi_store(to[placeOf(blocks, group, lane)].scales, v[lane], LANES);
+    if (format == Q4_K) {
+      UNROLL for (size_t i = 0; i < tileCount; i++)
+        v[i] = vi_load(activationStarts(x[i], blocks) + 4 * groupBlocks * group, lanes);
+      transposeLanes(v);
+      for (size_t lane = 0; lane < lanes; lane++)
+        vi_store(to[placeOf(blocks, group, lane)].minusSums, v[lane], LANES);
+    }
     // Two tokens of eight pieces each become two rows of 32 bytes.
     for (size_t i = 0; i < tileCount; i += 2) {
       UNROLL for (size_t k = 0; k < 16; k++)
-        v[k] = vi_load(x[i + k / 8] + activationGroupOffset(blocks, group) + 4 * (k % 8) * lanes,
+        v[k] = vi_load(x[i + k / 8] + activationGroupOffset(format, blocks, group) +
+                           4 * (k % 8) * lanes,
                        lanes);
       transposeLanes(v);
       for (size_t lane = 0; lane < lanes; lane++)
@@ -141,23 +196,28 @@ static void packActivations(const CFlashKernels_Dot *job, size_t t, size_t token
   }
 }
 
-// The blocks of one lane, `count` of them: a multiply-add each into sum[token], lane = row.
-INLINE void chainOfLane(const WeightBlock *w, const ActivationBlock *x, size_t count,
+// The blocks of one lane, `count` of them: multiply-adds into sum[token], lane = row.
+INLINE void chainOfLane(Format format, const WeightBlock *w, const ActivationBlock *x, size_t count,
                         vf sum[tileCount]) {
   _Alignas(64) int32_t integer[tileCount][tileCount];
   vf total[tileCount];
   UNROLL for (int t = 0; t < tileCount; t++) total[t] = vf_set(0);
-  for (size_t i = 0; i < count; i++) {
-    TILE_ZERO(0);
-    TILE_LOAD(1, x[i].values, blockValues);
-    TILE_LOAD(2, w[i].pieces, 4 * tileCount);
-    TILE_DOT_SIGNED(0, 1, 2);
-    TILE_STORE(0, integer, 4 * tileCount);
-    vf scale = vf_load(w[i].scales, LANES);
-    UNROLL for (int t = 0; t < tileCount; t++)
-      total[t] = vf_fma(vf_from_vi(vi_load(integer[t], LANES)), scale * vf_set(x[i].scales[t]),
-                        total[t]);
-  }
+  for (size_t i = 0; i < count; i++)
+    for (size_t half = 0; half < (format == Q6_K ? 2 : 1); half++) {
+      TILE_ZERO(0);
+      TILE_LOAD(1, x[i].values[0] + 16 * half, blockValues);
+      TILE_LOAD(2, w[i].pieces[4 * half], 4 * tileCount);
+      TILE_DOT_SIGNED(0, 1, 2);
+      TILE_STORE(0, integer, 4 * tileCount);
+      vf scale = vf_load(half == 0 ? w[i].scales : w[i].second, LANES);
+      UNROLL for (int t = 0; t < tileCount; t++)
+        total[t] = vf_fma(vf_from_vi(vi_load(integer[t], LANES)), scale * vf_set(x[i].scales[t]),
+                          total[t]);
+      if (format == Q4_K)
+        UNROLL for (int t = 0; t < tileCount; t++)
+          total[t] =
+              vf_fma(vf_load(w[i].second, LANES), vf_set(x[i].minusSums[t]), total[t]);
+    }
   UNROLL for (int t = 0; t < tileCount; t++) sum[t] = total[t];
 }
 
@@ -172,14 +232,14 @@ INLINE vf sumOfLanes(vf lane[groupBlocks][tileCount], size_t t) {
 }
 
 // 16 rows from r against tokens t ..< t + tokens of at most 16.
-static void dotTile(const CFlashKernels_Dot *job, size_t r, size_t t, size_t tokens,
+INLINE void dotTile(Format format, const CFlashKernels_Dot *job, size_t r, size_t t, size_t tokens,
                     const WeightBlock *w, const ActivationBlock *x) {
   const size_t blocks = job->width / blockValues;
   vf sum[groupBlocks][tileCount];
   for (size_t lane = 0; lane < groupBlocks; lane++) {
     const size_t place = placeOf(blocks, 0, lane);
     const size_t count = blocks / groupBlocks + (lane < blocks % groupBlocks);
-    chainOfLane(w + place, x + place, count, sum[lane]);
+    chainOfLane(format, w + place, x + place, count, sum[lane]);
   }
   for (size_t i = 0; i < tokens; i++)
     vf_store(job->output + (t + i) * job->outputStride + r, sumOfLanes(sum, i), LANES);
@@ -192,18 +252,18 @@ INLINE size_t dotTiles(Format format, const CFlashKernels_Dot *job, size_t rows)
   const size_t blocks = job->width / blockValues, most = activationBlocks / blocks * tileCount;
   const size_t pass = smaller(most, 4 * tileCount);
   size_t t = 0;
-  TILE_CONFIGURE(&tiles);
+  TILE_CONFIGURE(format == Q6_K ? &halfBlocks : &wholeBlocks);
   while (t + fewestTokens <= job->tokenCount) {
     size_t end = t;
     for (; end < smaller(t + pass, job->tokenCount) && end + fewestTokens <= job->tokenCount;
          end += tileCount)
-      packActivations(job, end, smaller(tileCount, job->tokenCount - end),
+      packActivations(format, job, end, smaller(tileCount, job->tokenCount - end),
                       activations + (end - t) / tileCount * blocks);
     end = smaller(end, job->tokenCount);
     for (size_t r = 0; r < rows; r += tileCount) {
       packWeights(format, job, r, weights);
       for (size_t i = t; i < end; i += tileCount)
-        dotTile(job, r, i, smaller(tileCount, end - i), weights,
+        dotTile(format, job, r, i, smaller(tileCount, end - i), weights,
                 activations + (i - t) / tileCount * blocks);
     }
     t = end;

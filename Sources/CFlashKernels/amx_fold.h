@@ -14,8 +14,10 @@ typedef struct {
 typedef struct {
   size_t count;
   int isUsed[tileCount]; // a token that uses none of the neurons is not to change by a bit
-  _Alignas(64) int8_t x[groupBlocks][tileCount][neuronGroup];
-  _Alignas(64) float scale[tileCount][groupBlocks];
+  // [1] is of q6_K's second 16 values.
+  _Alignas(64) int8_t x[2][groupBlocks][tileCount][neuronGroup];
+  _Alignas(64) float scale[2][tileCount][groupBlocks];
+  _Alignas(64) float rest[tileCount][groupBlocks]; // of q4_K
 } FoldActivations;
 
 // 512 accumulators from [value in block][block] to [block][value], or back.
@@ -31,7 +33,7 @@ INLINE void turnAccumulators(float *accumulator, int isBack) {
 }
 
 INLINE void packFoldWeights(Format format, const GroupTile *tile, FoldWeights *to) {
-  const __m512i offset = _mm512_set1_epi8(format == Q8_0 ? (char)0x80 : 8);
+  const __m512i offset = _mm512_set1_epi8((char)(1 << offsetBits(format)));
   for (size_t q = 0; q < foldQuads; q++)
     for (size_t half = 0; half < 2; half++) {
       vi v[16];
@@ -50,27 +52,36 @@ INLINE void packFolds(Format format, const CFlashKernels_Accumulate *job, const 
                       size_t t, FoldActivations *to) {
   TokenFold fold[2];
   for (size_t i = 0; i < tileCount; i += 2) {
-    vi v[16];
-    UNROLL for (size_t j = 0; j < 2; j++) {
+    for (size_t j = 0; j < 2; j++) {
       to->isUsed[i + j] = i + j < to->count && foldTile(format, job, tile, t + i + j, &fold[j]);
-      UNROLL for (size_t q = 0; q < foldQuads; q++)
-        v[8 * j + q] = to->isUsed[i + j] && (fold[j].quads >> q & 1) ? vi_load(fold[j].x[q], LANES)
-                                                                     : vi_set(0);
-      if (to->isUsed[i + j])
-        vi_store(to->scale[i + j], vi_load(fold[j].scale, LANES), LANES);
+      if (format == Q4_K && to->isUsed[i + j])
+        vi_store(to->rest[i + j], vi_load(fold[j].rest, LANES), LANES);
     }
-    transposeLanes(v);
-    UNROLL for (size_t lane = 0; lane < 16; lane++) vi_store(to->x[lane][i], v[lane], LANES);
+    UNROLL for (int half = 0; half <= secondOf(format); half++) {
+      vi v[16];
+      UNROLL for (size_t j = 0; j < 2; j++) {
+        UNROLL for (size_t q = 0; q < foldQuads; q++)
+          v[8 * j + q] = to->isUsed[i + j] && (fold[j].quads >> q & 1)
+                             ? vi_load(fold[j].x[half][q], LANES)
+                             : vi_set(0);
+        if (to->isUsed[i + j])
+          vi_store(to->scale[half][i + j], vi_load(fold[j].scale[half], LANES), LANES);
+      }
+      transposeLanes(v);
+      UNROLL for (size_t lane = 0; lane < 16; lane++)
+        vi_store(to->x[half][lane][i], v[lane], LANES);
+    }
   }
 }
 
 // accumulators: of the first token, turned.
-INLINE void addFoldsOnTiles(const FoldWeights *w, const FoldActivations *x, float *accumulators,
-                            size_t stride) {
+INLINE void addFoldsOnTiles(Format format, const FoldWeights *w, const FoldActivations *x,
+                            float *accumulators, size_t stride) {
   _Alignas(64) int32_t integer[2][tileCount][tileCount];
   for (size_t lane = 0; lane < groupBlocks; lane++) {
-    TILE_LOAD(1, x->x[lane], neuronGroup);
     for (int half = 0; half < 2; half++) {
+      if (half <= secondOf(format))
+        TILE_LOAD(1, x->x[half][lane], neuronGroup);
       TILE_ZERO(0);
       TILE_LOAD(2, w->pieces[lane][half], 4 * tileCount);
       TILE_DOT_SIGNED(0, 1, 2);
@@ -80,12 +91,14 @@ INLINE void addFoldsOnTiles(const FoldWeights *w, const FoldActivations *x, floa
       if (!x->isUsed[t])
         continue;
       float *to = accumulators + t * stride + lane * blockValues;
-      vf scale = vf_set(x->scale[t][lane]);
-      UNROLL for (int half = 0; half < 2; half++)
-        vf_store(to + 16 * half,
-                 vf_fma(vf_from_vi(vi_load(integer[half][t], LANES)), scale,
-                        vf_load(to + 16 * half, LANES)),
+      UNROLL for (int half = 0; half < 2; half++) {
+        vf scale = vf_set(x->scale[half & secondOf(format)][t][lane]);
+        vf total = vf_load(to + 16 * half, LANES);
+        if (format == Q4_K)
+          total = total + vf_set(x->rest[t][lane]);
+        vf_store(to + 16 * half, vf_fma(vf_from_vi(vi_load(integer[half][t], LANES)), scale, total),
                  LANES);
+      }
     }
   }
 }
@@ -110,7 +123,7 @@ INLINE void foldColumnsOnTiles(Format format, const CFlashKernels_Accumulate *jo
     for (size_t t = 0; t < job->tokenCount; t += tileCount) {
       activations.count = smaller(tileCount, job->tokenCount - t);
       packFolds(format, job, &tile, t, &activations);
-      addFoldsOnTiles(&weights, &activations, accumulators + t * job->accumulatorStride,
+      addFoldsOnTiles(format, &weights, &activations, accumulators + t * job->accumulatorStride,
                       job->accumulatorStride);
     }
   }
@@ -121,7 +134,7 @@ INLINE void foldColumnsOnTiles(Format format, const CFlashKernels_Accumulate *jo
 // Whole groups of 16 blocks; returns the column at which they end.
 INLINE size_t foldOnTiles(Format format, const CFlashKernels_Accumulate *job) {
   size_t first = job->firstColumn;
-  TILE_CONFIGURE(&tiles);
+  TILE_CONFIGURE(&wholeBlocks);
   for (; first + groupValues <= job->endColumn; first += groupValues)
     foldColumnsOnTiles(format, job, first);
   TILE_RELEASE();

@@ -55,6 +55,11 @@ INLINE void vi_store16(void *p, vi v, size_t n) {
   __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0xd8);
   store16s(p, _mm256_castsi256_si128(packed), n);
 }
+INLINE vi vi_load_u8(const void *p, size_t n) {
+  uint64_t bytes = 0;
+  memcpy(&bytes, p, n);
+  return (vi)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)bytes));
+}
 INLINE vi vi_load(const void *p, size_t n) {
   return (vi)(n == LANES ? _mm256_loadu_si256(p) : _mm256_maskload_epi32(p, first(n)));
 }
@@ -85,6 +90,7 @@ INLINE vf vf_round(vf v) {
   return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 INLINE vf vf_trunc(vf v) { return _mm256_round_ps(v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+INLINE vf vf_sqrt(vf v) { return _mm256_sqrt_ps(v); }
 INLINE vi vi_round(vf v) { return (vi)_mm256_cvtps_epi32(v); }
 INLINE float vf_sum(vf v) {
   __m128 b = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -100,13 +106,14 @@ INLINE float vf_highest(vf v) {
 INLINE __m256i addPairs(vi sum, __m256i pairs) {
   return _mm256_add_epi32((__m256i)sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-// Unsigned bytes below 16, times signed bytes: two products of two fit 16 bits with room to spare.
+// Unsigned bytes below 16, times signed bytes: two products of two fit 16 bits with room to spare;
+// of bytes below 64 one does.
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16((__m256i)low, (__m256i)x0),
                                    _mm256_maddubs_epi16((__m256i)high, (__m256i)x1));
   return (vi)addPairs(sum, pairs);
 }
-INLINE vi vi_dotNibble(vi sum, vi w, vi x) {
+INLINE vi vi_dotSmall(vi sum, vi w, vi x) {
   return (vi)addPairs(sum, _mm256_maddubs_epi16((__m256i)w, (__m256i)x));
 }
 // 255 * 127 * 2 would saturate 16 bits, 128 * 127 * 2 does not: the weight's sign goes to x.
@@ -123,6 +130,18 @@ INLINE vf vf_nibble(vi v, int m) {
   return _mm256_cvtepi32_ps(_mm256_sub_epi32(q, _mm256_set1_epi32(8)));
 }
 INLINE float loadHalf(const void *p) { return _cvtsh_ss(load16(p)); }
+// The f16s of the lanes' super-block: a vector has one.
+INLINE void vf_loadSuper(const uint8_t *p, int count, size_t n, vf *to) {
+  (void)n;
+  for (int i = 0; i < count; i++)
+    to[i] = vf_set(loadHalf(p + 2 * i));
+}
+// In the low bits of each lane its nibble of the super-block's 32 bits, others above it.
+INLINE vi vi_nibbles(const uint8_t *p, size_t lane, size_t n) {
+  (void)lane, (void)n;
+  return (vi)_mm256_srlv_epi32(_mm256_set1_epi32((int)load32(p)),
+                               _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28));
+}
 INLINE void prefetch(const void *p) { _mm_prefetch(p, _MM_HINT_T1); }
 
 #define TABLE CFlashKernels_avx2Table

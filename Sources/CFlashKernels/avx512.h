@@ -42,6 +42,10 @@ INLINE void vf_store_f16(void *p, vf v, size_t n) {
 INLINE void vi_store16(void *p, vi v, size_t n) {
   store16s(p, _mm512_cvtepi32_epi16((__m512i)v), n);
 }
+INLINE vi vi_load_u8(const void *p, size_t n) {
+  return (vi)_mm512_cvtepu8_epi32(n == LANES ? _mm_loadu_si128(p)
+                                             : _mm_maskz_loadu_epi8(first(n), p));
+}
 INLINE vi vi_load(const void *p, size_t n) {
   return (vi)(n == LANES ? _mm512_loadu_si512(p) : _mm512_maskz_loadu_epi32(first(n), p));
 }
@@ -72,6 +76,7 @@ INLINE vf vf_round(vf v) {
   return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 INLINE vf vf_trunc(vf v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+INLINE vf vf_sqrt(vf v) { return _mm512_sqrt_ps(v); }
 INLINE vi vi_round(vf v) { return (vi)_mm512_cvtps_epi32(v); }
 INLINE float vf_sum(vf v) {
   __m256 a = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -93,7 +98,7 @@ INLINE vi dotBytes(vi sum, vi w, vi x) {
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return dotBytes(dotBytes(sum, low, x0), high, x1);
 }
-INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return dotBytes(sum, w, x); }
+INLINE vi vi_dotSmall(vi sum, vi w, vi x) { return dotBytes(sum, w, x); }
 // A byte of 255 times 127, four times, fits: nibbles need not be taken apart first.
 enum { dotsWholeBytes = 1 };
 INLINE vi vi_startBytes(vi offset) { return offset; }
@@ -104,4 +109,27 @@ INLINE vf vf_nibble(vi v, int m) {
   return _mm512_permutexvar_ps(_mm512_srli_epi32((__m512i)v, (unsigned)(4 * m)), values);
 }
 INLINE float loadHalf(const void *p) { return _cvtsh_ss(load16(p)); }
+// The f16s of two super-blocks, or of one and zeros: eight lanes each.
+INLINE void vf_loadSuper(const uint8_t *p, int count, size_t n, vf *to) {
+  const size_t bytes = (size_t)count * 2 * (n / superBlocks);
+  __m128i halves = bytes == 8   ? _mm_loadl_epi64((const __m128i *)(const void *)p)
+                   : bytes == 4 ? _mm_cvtsi32_si128((int)load32(p))
+                                : _mm_cvtsi32_si128(load16(p));
+  __m512 values = _mm512_castps128_ps512(_mm_cvtph_ps(halves));
+  for (int i = 0; i < count; i++) {
+    __m512i high = _mm512_set1_epi32(count + i);
+    to[i] = _mm512_permutexvar_ps(_mm512_mask_set1_epi32(high, 0x00ff, i), values);
+  }
+}
+// In the low bits of each lane its nibble of its super-block's 32 bits, others above it.
+INLINE vi vi_nibbles(const uint8_t *p, size_t lane, size_t n) {
+  (void)lane;
+  __m128i words = n == LANES ? _mm_loadl_epi64((const __m128i *)(const void *)p)
+                             : _mm_cvtsi32_si128((int)load32(p));
+  const __m512i place = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+  const __m512i shift =
+      _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 0, 4, 8, 12, 16, 20, 24, 28);
+  return (vi)_mm512_srlv_epi32(_mm512_permutexvar_epi32(place, _mm512_castsi128_si512(words)),
+                               shift);
+}
 INLINE void prefetch(const void *p) { _mm_prefetch(p, _MM_HINT_T1); }

@@ -12,7 +12,7 @@ INLINE vf besideBlocks(Format format, const uint8_t *group, size_t lane, const u
   for (size_t b = 0; b < blocks; b++) {
     const uint8_t *w = group + b * blockBytes + 2 * groupBlocks + 4 * lane;
     const size_t inGroup = b / groupBlocks, step = 4 * lanesOfGroup(blocks, inGroup);
-    const uint8_t *v = x + activationGroupOffset(blocks, inGroup) + 4 * (b % groupBlocks);
+    const uint8_t *v = x + activationGroupOffset(format, blocks, inGroup) + 4 * (b % groupBlocks);
     vi start = vi_set((int32_t)load32(activationStarts(x, blocks) + 4 * b));
     vi integer = format == Q8_0 ? vi_startBytes(start) : start;
     UNROLL for (size_t k = 0; k < 4; k++) {
@@ -44,7 +44,10 @@ INLINE vf besideValues(Format format, const uint8_t *group, size_t lane, const u
   return sum;
 }
 
+// Not for q4_K and q6_K, whose rows are not narrow.
 INLINE void dotBeside(Format format, const CFlashKernels_Dot *job) {
+  if (isSuper(format))
+    __builtin_trap();
   const size_t groupBytes = groupBlocks * rowBytes(format, job->width);
   for (size_t r = 0; r + groupBlocks <= job->rowCount; r += groupBlocks) {
     const uint8_t *group = (const uint8_t *)job->rows + r / groupBlocks * groupBytes;

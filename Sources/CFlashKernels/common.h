@@ -14,12 +14,20 @@ extern const CFlashKernels_Table CFlashKernels_neonDotTable;
 // What amx.c and amx_emulated.c have of their own.
 void CFlashKernels_amxDotQ8_0(const CFlashKernels_Dot *);
 void CFlashKernels_amxDotQ4_0(const CFlashKernels_Dot *);
+void CFlashKernels_amxDotQ4_K(const CFlashKernels_Dot *);
+void CFlashKernels_amxDotQ6_K(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ8_0(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ4_0(const CFlashKernels_Dot *);
+void CFlashKernels_emulatedDotQ4_K(const CFlashKernels_Dot *);
+void CFlashKernels_emulatedDotQ6_K(const CFlashKernels_Dot *);
 void CFlashKernels_amxAccumulateQ8_0(const CFlashKernels_Accumulate *);
 void CFlashKernels_amxAccumulateQ4_0(const CFlashKernels_Accumulate *);
+void CFlashKernels_amxAccumulateQ4_K(const CFlashKernels_Accumulate *);
+void CFlashKernels_amxAccumulateQ6_K(const CFlashKernels_Accumulate *);
 void CFlashKernels_emulatedAccumulateQ8_0(const CFlashKernels_Accumulate *);
 void CFlashKernels_emulatedAccumulateQ4_0(const CFlashKernels_Accumulate *);
+void CFlashKernels_emulatedAccumulateQ4_K(const CFlashKernels_Accumulate *);
+void CFlashKernels_emulatedAccumulateQ6_K(const CFlashKernels_Accumulate *);
 
 // The operand of LDTILECFG.
 typedef struct {
@@ -33,9 +41,11 @@ typedef struct {
 #define UNROLL _Pragma("clang loop unroll(full)")
 
 enum { blockValues = 32, groupBlocks = 16, groupValues = 512, lineBytes = 64 };
+// Blocks of 32 values that share the f16 scales of a q4_K or q6_K super-block.
+enum { superBlocks = 8 };
 enum { neuronGroup = CFlashKernels_neuronGroup };
 
-typedef enum { F32, F16, BF16, Q8_0, Q4_0, KeyValueQ8_0 } Format;
+typedef enum { F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, KeyValueQ8_0 } Format;
 
 INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 

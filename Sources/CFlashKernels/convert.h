@@ -39,29 +39,44 @@ INLINE vi packBytes(vi a, vi b, vi c, vi d) {
   return a | vi_shiftLeft(b, 8) | vi_shiftLeft(c, 16) | vi_shiftLeft(d, 24);
 }
 
+// The sums of each block's integers, of the first 16 and of the others, as the format takes them.
+INLINE void storeSums(Format format, const vi half[2], vf scale, size_t blocks, size_t block,
+                      size_t n, uint8_t *activation) {
+  uint8_t *to = activation + 4 * (blocks + block);
+  vi sum = half[0] + half[1];
+  if (format == Q4_K) {
+    vf_store((float *)(void *)to, vf_from_vi(vi_set(0) - sum) * scale, n);
+    return;
+  }
+  const int bits = offsetBits(format);
+  vi_store(to, vi_set(0) - vi_shiftLeft(format == Q6_K ? half[0] : sum, bits), n);
+  if (format == Q6_K)
+    vi_store(to + 4 * blocks, vi_set(0) - vi_shiftLeft(half[1], bits), n);
+}
+
 INLINE void prepareGroup(Format format, const float *x, size_t blocks, size_t group,
                          uint8_t *activation) {
   const size_t lanes = lanesOfGroup(blocks, group);
+  uint8_t *bytes = activation + activationGroupOffset(format, blocks, group);
   Transposed values;
   transpose(x + group * groupValues, lanes, &values);
   for (size_t lane = 0; lane < lanes; lane += LANES) {
     const size_t n = smaller(LANES, lanes - lane), block = group * groupBlocks + lane;
     vf largest = largestMagnitude(&values, lane);
     vf inverse = vf_whereGreater(largest, vf_set(0), vf_set(127) / largest, vf_set(0));
-    vi sum = vi_set(0);
+    vi half[2] = {vi_set(0), vi_set(0)};
     for (size_t k = 0; k < 8; k++) {
       vi q[4];
       UNROLL for (size_t b = 0; b < 4; b++) {
         q[b] = vi_round(within(vf_load(&values.at[4 * k + b][lane], LANES) * inverse, 127));
-        sum += q[b];
+        half[k / 4] += q[b];
         q[b] &= vi_set(0xff);
       }
-      vi_store(activation + activationGroupOffset(blocks, group) + 4 * (k * lanes + lane),
-               packBytes(q[0], q[1], q[2], q[3]), n);
+      vi_store(bytes + 4 * (k * lanes + lane), packBytes(q[0], q[1], q[2], q[3]), n);
     }
-    vf_store((float *)(void *)activation + block, largest / vf_set(127), n);
-    vi offset = vi_shiftLeft(sum, format == Q8_0 ? 7 : 3);
-    vi_store(activation + 4 * (blocks + block), vi_set(0) - offset, n);
+    vf scale = largest / vf_set(127);
+    vf_store((float *)(void *)activation + block, scale, n);
+    storeSums(format, half, scale, blocks, block, n, activation);
   }
 }
 
@@ -75,17 +90,36 @@ INLINE void prepareActivation(Format format, const float *x, size_t width, void 
     prepareGroup(format, x, blocks, group, activation);
 }
 
+// Values 4 k ..< 4 k + 4 of blocks whose pieces begin at `w`, in whole bytes without a sign.
+INLINE vi weightBytes(Format format, const uint8_t *w, size_t piece, size_t k, size_t n) {
+  if (isNibbles(format)) {
+    vi both = vi_load(w + k % 4 * piece, n);
+    return (k < 4 ? both : vi_shiftRight(both, 4)) & vi_set(0x0f0f0f0f);
+  }
+  if (format == Q6_K && k >= 6)
+    return topSix(vi_load(w + (k - 6) * piece, n), vi_load(w + (k - 4) * piece, n),
+                  vi_load(w + (k - 2) * piece, n));
+  vi whole = vi_load(w + k * piece, n);
+  return format == Q6_K ? lowSix(whole) : whole;
+}
+
 INLINE void decodeGroup(Format format, const uint8_t *row, size_t blocks, size_t group,
                         Transposed *values) {
   const size_t lanes = lanesOfGroup(blocks, group);
   for (size_t lane = 0; lane < lanes; lane += LANES) {
     const size_t n = smaller(LANES, lanes - lane);
-    vf scale = vf_load_f16(row + 2 * (group * groupBlocks + lane), n);
-    for (size_t k = 0; k < pieceCount(format); k++) {
-      vi piece = vi_load(row + groupOffset(format, blocks, group) + 4 * (k * lanes + lane), n);
-      UNROLL for (int m = 0; m < valuesPerPiece(format); m++)
-        vf_store(&values->at[pieceIndex(format, k, m)][lane], pieceValue(format, piece, m) * scale,
-                 LANES);
+    const BlockScales scales = blockScales(format, row, group, lanes, lane, n);
+    const uint8_t *w = row + groupOffset(format, blocks, group) + 4 * lane;
+    // byteValue takes 128 off.
+    const vf offset = vf_set(format == Q4_K ? 128 : (float)(128 - (1 << offsetBits(format))));
+    for (size_t k = 0; k < 8; k++) {
+      vi bytes = weightBytes(format, w, 4 * lanes, k, n);
+      vf scale = format == Q6_K && k >= 4 ? scales.second : scales.scale;
+      UNROLL for (int b = 0; b < 4; b++) {
+        vf value = (byteValue(bytes, b) + offset) * scale;
+        vf_store(&values->at[4 * k + (size_t)b][lane],
+                 format == Q4_K ? value - scales.second : value, LANES);
+      }
     }
   }
 }

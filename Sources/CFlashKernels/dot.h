@@ -45,19 +45,32 @@ INLINE void plainTile(Format format, const Tile *tile, int rows, int tokens, int
     plainStep(format, tile, rows, tokens, i, width - i, sum);
 }
 
+// Adds the scaled sums of integers of one row's blocks, or of q6_K's halves of them.
+INLINE vf addScaled(Format format, vi integer, vf weight, vf second, const uint8_t *activation,
+                    size_t blocks, size_t block, size_t n, vf sum) {
+  vf x = vf_load((const float *)(const void *)activationScales(activation) + block, n);
+  sum = vf_fma(vf_from_vi(integer), weight * x, sum);
+  if (format != Q4_K)
+    return sum;
+  const uint8_t *minusSums = activationStarts(activation, blocks) + 4 * block;
+  return vf_fma(second, vf_load((const float *)(const void *)minusSums, n), sum);
+}
+
 // Lanes lane ..< lane + n of a group of `lanes` blocks: exact integer sums inside each block, then
-// one multiply-add of the scaled sum. Prefetches are spread over the arithmetic: the CPU has few
-// places for what is on its way.
+// one multiply-add of the scaled sum (q4_K: and one of what is subtracted). Prefetches are spread
+// over the arithmetic: the CPU has few places for what is on its way.
 INLINE void quantizedStep(Format format, const Tile *tile, int rows, int tokens, int prefetching,
                           size_t blocks, size_t group, size_t lanes, size_t lane, size_t n,
                           vf sum[tileRows * tileTokens]) {
   const size_t block = group * groupBlocks + lane;
   const size_t piece = 4 * lanes;
   const size_t w0 = groupOffset(format, blocks, group) + 4 * lane;
-  const size_t x0 = activationGroupOffset(blocks, group) + 4 * lane;
+  const size_t x0 = activationGroupOffset(format, blocks, group) + 4 * lane;
   vi integer[tileRows * tileTokens];
   UNROLL for (int t = 0; t < tokens; t++) {
-    vi start = vi_load(activationStarts(tile->activation[t], blocks) + 4 * block, n);
+    vi start = format == Q4_K
+                   ? vi_set(0)
+                   : vi_load(activationStarts(tile->activation[t], blocks) + 4 * block, n);
     UNROLL for (int r = 0; r < rows; r++)
       integer[r * tileTokens + t] = format == Q8_0 ? vi_startBytes(start) : start;
   }
@@ -78,7 +91,7 @@ INLINE void quantizedStep(Format format, const Tile *tile, int rows, int tokens,
       low[r] = vi_load(w, n);
       high[r] = format == Q8_0 ? vi_load(w + 4 * piece, n)
                                : vi_shiftRight(low[r], 4) & vi_set(0x0f0f0f0f);
-      if (format == Q4_0)
+      if (format != Q8_0)
         low[r] &= vi_set(0x0f0f0f0f);
     }
     UNROLL for (int t = 0; t < tokens; t++) {
@@ -92,13 +105,65 @@ INLINE void quantizedStep(Format format, const Tile *tile, int rows, int tokens,
     }
   }
   UNROLL for (int r = 0; r < rows; r++) {
-    vf scale = vf_load_f16(tile->row[r] + 2 * block, n);
+    const BlockScales w = blockScales(format, tile->row[r], group, lanes, lane, n);
     UNROLL for (int t = 0; t < tokens; t++) {
-      vf x = vf_load((const float *)(const void *)activationScales(tile->activation[t]) + block, n);
-      int i = r * tileTokens + t;
-      sum[i] = vf_fma(vf_from_vi(integer[i]), scale * x, sum[i]);
+      const int i = r * tileTokens + t;
+      sum[i] = addScaled(format, integer[i], w.scale, w.second, tile->activation[t], blocks, block,
+                         n, sum[i]);
     }
   }
+}
+
+// The same for q6_K, whose first 16 values of a block have one scale and the others another: a sum
+// of integers for each, one after another, so that there are registers for them.
+INLINE void sixBitStep(const Tile *tile, int rows, int tokens, int prefetching, size_t blocks,
+                       size_t group, size_t lanes, size_t lane, size_t n,
+                       vf sum[tileRows * tileTokens]) {
+  const size_t block = group * groupBlocks + lane;
+  const size_t piece = 4 * lanes;
+  const size_t w0 = groupOffset(Q6_K, blocks, group) + 4 * lane;
+  const size_t x0 = activationGroupOffset(Q6_K, blocks, group) + 4 * lane;
+  BlockScales scales[tileRows];
+  prefetching = prefetching && 4 * lane % lineBytes == 0;
+  UNROLL for (int r = 0; r < rows; r++) {
+    if (prefetching)
+      prefetchGroup(Q6_K, tile->ahead[r], blocks, group);
+    scales[r] = blockScales(Q6_K, tile->row[r], group, lanes, lane, n);
+  }
+  UNROLL for (size_t half = 0; half < 2; half++) {
+    vi integer[tileRows * tileTokens];
+    UNROLL for (int t = 0; t < tokens; t++) {
+      vi start = vi_load(activationStarts(tile->activation[t], blocks) +
+                             4 * (half * blocks + block), n);
+      UNROLL for (int r = 0; r < rows; r++) integer[r * tileTokens + t] = start;
+    }
+    UNROLL for (size_t k = 4 * half; k < 4 * half + 4; k++) {
+      vi w[tileRows];
+      UNROLL for (int r = 0; r < rows; r++)
+        w[r] = weightBytes(Q6_K, tile->row[r] + w0, piece, k, n);
+      UNROLL for (int t = 0; t < tokens; t++) {
+        vi x = vi_load(tile->activation[t] + x0 + k * piece, n);
+        UNROLL for (int r = 0; r < rows; r++) {
+          vi *to = &integer[r * tileTokens + t];
+          *to = vi_dotSmall(*to, w[r], x);
+        }
+      }
+    }
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int t = 0; t < tokens; t++) {
+      const int i = r * tileTokens + t;
+      sum[i] = addScaled(Q6_K, integer[i], half == 0 ? scales[r].scale : scales[r].second,
+                         vf_set(0), tile->activation[t], blocks, block, n, sum[i]);
+    }
+  }
+}
+
+INLINE void groupStep(Format format, const Tile *tile, int rows, int tokens, int prefetching,
+                      size_t blocks, size_t group, size_t lanes, size_t lane, size_t n,
+                      vf sum[tileRows * tileTokens]) {
+  if (format == Q6_K)
+    sixBitStep(tile, rows, tokens, prefetching, blocks, group, lanes, lane, n, sum);
+  else
+    quantizedStep(format, tile, rows, tokens, prefetching, blocks, group, lanes, lane, n, sum);
 }
 
 INLINE void quantizedTile(Format format, const Tile *tile, int rows, int tokens, int prefetching,
@@ -107,12 +172,12 @@ INLINE void quantizedTile(Format format, const Tile *tile, int rows, int tokens,
   size_t group = 0;
   for (; (group + 1) * groupBlocks <= blocks; group++)
     for (size_t lane = 0; lane < groupBlocks; lane += LANES)
-      quantizedStep(format, tile, rows, tokens, prefetching, blocks, group, groupBlocks, lane,
-                    LANES, sum);
+      groupStep(format, tile, rows, tokens, prefetching, blocks, group, groupBlocks, lane, LANES,
+                sum);
   const size_t lanes = blocks - group * groupBlocks;
   for (size_t lane = 0; lane < lanes; lane += LANES)
-    quantizedStep(format, tile, rows, tokens, 0, blocks, group, lanes, lane,
-                  smaller(LANES, lanes - lane), sum);
+    groupStep(format, tile, rows, tokens, 0, blocks, group, lanes, lane,
+              smaller(LANES, lanes - lane), sum);
 }
 
 // Rows r ..< r + rows against tokens t ..< t + tokens; `rows`, `tokens` and

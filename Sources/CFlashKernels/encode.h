@@ -124,10 +124,15 @@ INLINE void encodeRow(Format format, size_t width, const float *values, uint8_t 
     uint8_t *pieces = row + groupOffset(format, blocks, group);
     Transposed x;
     transpose(values + group * groupValues, lanes, &x);
-    for (size_t lane = 0; lane < lanes; lane += LANES)
-      if (format == Q8_0)
-        encodeQ8(&x, lanes, lane, scales, pieces);
-      else
-        encodeQ4(&x, lanes, lane, scales, pieces);
+    if (format == Q4_K)
+      encodeQ4K(&x, group, lanes, row, pieces);
+    else if (format == Q6_K)
+      encodeQ6K(&x, group, lanes, row, pieces);
+    else
+      for (size_t lane = 0; lane < lanes; lane += LANES)
+        if (format == Q8_0)
+          encodeQ8(&x, lanes, lane, scales, pieces);
+        else
+          encodeQ4(&x, lanes, lane, scales, pieces);
   }
 }

@@ -11,6 +11,13 @@
 // activation is as exact as in GGML, whose q8_0 has one scale for 32 values too. Groups are those
 // of the neuron's index in its layer, whatever else is in the call: a neuron that is silent changes
 // neither A, D nor q.
+//
+// A q6_K row has a scale d_i for each half of a block, and its column its half's D and q. A q4_K
+// row's weight is s_i * integer - m_i = s_i * (integer - 8) + r_i, r_i = 8 s_i - m_i, of integers
+// that are never negative: s_i is its d_i, the integers are taken 8 less, so that rounding q moves
+// no more than it does in q4_0, and the rest is added in f32, before the multiply-add:
+//
+//   sum of a column += (A / 127) * (sum over the group, ascending, of a_i * (127 / A) * r_i)
 
 enum { quadRows = 4, foldQuads = neuronGroup / quadRows };
 
@@ -106,13 +113,18 @@ INLINE vf inverseOfLargest(vf largest) {
   return vf_whereGreater(largest, vf_set(0), vf_set(1) / largest, vf_set(0));
 }
 
+// Adds one row's rest, in units of A / 127.
+INLINE vf addRest4(BlockScales scales, float output, vf rest) {
+  return vf_fma(vf_set(output), vf_set(8) * scales.scale - scales.second, rest);
+}
+
 INLINE vi foldStart(Format format, vi sum) {
-  vi start = vi_subtract(vi_set(0), vi_shiftLeft(sum, format == Q8_0 ? 7 : 3));
+  vi start = vi_subtract(vi_set(0), vi_shiftLeft(sum, offsetBits(format)));
   return format == Q8_0 ? vi_startBytes(start) : start;
 }
 
 INLINE vi dotUnsigned(Format format, vi sum, vi w, vi x) {
-  return format == Q8_0 ? vi_dotBytes(sum, w, x) : vi_dotNibble(sum, w, x);
+  return format == Q8_0 ? vi_dotBytes(sum, w, x) : vi_dotSmall(sum, w, x);
 }
 
 // Bytes 0 ... 3 of four rows' pieces become column vectors: in column[c], byte (c + i) % 4 of each
@@ -136,41 +148,68 @@ INLINE void gatherColumns(const uint8_t *const row[quadRows], int rows, size_t a
   column[3] = vi_select(middle, cd13, ab13);
 }
 
-// Adds one quad to the sums of value 4 k + c (sum[c]) and 16 + 4 k + c (sum[4 + c]) of the blocks.
-// Where whole bytes are multiplied, q4_0's sum[4 + c] is the one plus 16 times the other:
-// highSum takes it apart, and a quarter of the instructions is saved.
-INLINE void addQuad(Format format, const Quad *quad, int rows, size_t at, size_t piece, size_t n,
-                    const int32_t x[4][groupBlocks], vi sum[8]) {
-  vi low[4], high[4];
+// The columns of pieces k and k + 4 of four rows in whole bytes; `at` is where piece k begins.
+// Where whole bytes are multiplied, nibbles of the second half stay beside those of the first.
+INLINE void columnPair(Format format, const Quad *quad, int rows, size_t k, size_t at, size_t piece,
+                       size_t n, vi low[4], vi high[4]) {
   gatherColumns(quad->row, rows, at, n, low);
-  if (format == Q8_0)
-    gatherColumns(quad->row, rows, at + 4 * piece, n, high);
-  else
+  if (isNibbles(format)) {
     UNROLL for (int c = 0; c < 4; c++) {
       high[c] = dotsWholeBytes ? low[c] : vi_shiftRight(low[c], 4) & vi_set(0x0f0f0f0f);
       low[c] &= vi_set(0x0f0f0f0f);
     }
+    return;
+  }
+  if (format == Q8_0 || k < 2) {
+    gatherColumns(quad->row, rows, at + 4 * piece, n, high);
+  } else {
+    vi first[4], third[4];
+    gatherColumns(quad->row, rows, at - 2 * piece, n, first);
+    gatherColumns(quad->row, rows, at + 2 * piece, n, third);
+    UNROLL for (int c = 0; c < 4; c++) high[c] = topSix(first[c], low[c], third[c]);
+  }
+  if (format == Q6_K)
+    UNROLL for (int c = 0; c < 4; c++) {
+      low[c] = lowSix(low[c]);
+      high[c] = lowSix(high[c]);
+    }
+}
+
+// Which of a block's coefficients its values 16 ... 31 take.
+INLINE int secondOf(Format format) { return format == Q6_K; }
+
+// A batch's coefficients for LANES blocks: [0] of all values, or of q6_K's first 16, [1] of the
+// others.
+typedef struct {
+  _Alignas(64) int32_t x[2][foldQuads][4][groupBlocks]; // rotated for each of the columns
+  _Alignas(64) int32_t start[2][foldQuads][groupBlocks];
+  _Alignas(64) float scale[2][foldQuads][groupBlocks];
+  _Alignas(64) float rest[foldQuads][groupBlocks]; // of q4_K
+} Folded;
+
+// Adds one quad to the sums of value 4 k + c (sum[c]) and 16 + 4 k + c (sum[4 + c]) of the blocks.
+// Where whole bytes are multiplied, nibbles' sum[4 + c] is the one plus 16 times the other:
+// highSum takes it apart, and a quarter of the instructions is saved.
+INLINE void addQuad(Format format, const Quad *quad, int rows, size_t k, size_t at, size_t piece,
+                    size_t n, const Folded *folded, size_t q, vi sum[8]) {
+  vi low[4], high[4];
+  columnPair(format, quad, rows, k, at, piece, n, low, high);
   UNROLL for (int c = 0; c < 4; c++) {
-    vi coefficients = vi_load(x[c], LANES);
-    sum[c] = dotUnsigned(format, sum[c], low[c], coefficients);
-    sum[4 + c] = dotUnsigned(format, sum[4 + c], high[c], coefficients);
+    vi x = vi_load(folded->x[0][q][c], LANES);
+    sum[c] = dotUnsigned(format, sum[c], low[c], x);
+    if (secondOf(format))
+      x = vi_load(folded->x[1][q][c], LANES);
+    sum[4 + c] = dotUnsigned(format, sum[4 + c], high[c], x);
   }
 }
 
 INLINE vi highStart(Format format, vi start) {
-  return format == Q4_0 && dotsWholeBytes ? vi_add(start, vi_shiftLeft(start, 4)) : start;
+  return isNibbles(format) && dotsWholeBytes ? vi_add(start, vi_shiftLeft(start, 4)) : start;
 }
 
 INLINE vi highSum(Format format, vi sum, vi lowSum) {
-  return format == Q4_0 && dotsWholeBytes ? vi_subtract(sum, lowSum) >> vi_set(4) : sum;
+  return isNibbles(format) && dotsWholeBytes ? vi_subtract(sum, lowSum) >> vi_set(4) : sum;
 }
-
-// A batch's coefficients for LANES blocks.
-typedef struct {
-  _Alignas(64) int32_t x[foldQuads][4][groupBlocks]; // rotated for each of the columns
-  _Alignas(64) int32_t start[foldQuads][groupBlocks];
-  _Alignas(64) float scale[foldQuads][groupBlocks];
-} Folded;
 
 // What of the next batch is asked for while this one is added: a row's columns from end to end and
 // then the next row's, as DRAM and the CPU's own prefetching like it. Spread over the arithmetic:
@@ -192,29 +231,96 @@ INLINE void prefetchNext(Format format, FoldAhead *ahead, size_t blocks) {
   }
 }
 
-INLINE void foldScales(Format format, const FoldBatch *batch, size_t f, size_t block, size_t n,
-                       FoldAhead *ahead, size_t blocks, int prefetching, Folded *to) {
-  const Fold *fold = &batch->fold[f];
-  vi largest = vi_set(0), sum = vi_set(0);
+// Super-blocks' scales cost more to decode than to keep.
+typedef struct {
+  _Alignas(64) float at[2][foldQuads * quadRows][LANES];
+} KeptScales;
+
+INLINE vf scaleAgain(Format format, const KeptScales *kept, const uint8_t *row, size_t r, int half,
+                     size_t group, size_t lanes, size_t lane, size_t n) {
+  return isSuper(format) ? vf_load(kept->at[half][r], LANES)
+                         : blockScales(format, row, group, lanes, lane, n).scale;
+}
+
+// The largest scales of a fold's rows, and the sum of q4_K's rests.
+INLINE void largestScales(Format format, const FoldBatch *batch, const Fold *fold, size_t group,
+                          size_t lanes, size_t lane, size_t n, vi largest[2], vf *rest,
+                          KeptScales *kept) {
+  largest[0] = largest[1] = vi_set(0);
+  *rest = vf_set(0);
   for (size_t q = fold->firstQuad; q < fold->endQuad; q++)
-    UNROLL for (int i = 0; i < quadRows; i++)
-      largest = vi_max(largest, vi_bits(vf_abs(vf_load_f16(batch->quad[q].row[i] + 2 * block, n))));
-  vf inverse = inverseOfLargest(vf_bits(largest));
-  for (size_t q = fold->firstQuad; q < fold->endQuad; q++) {
+    UNROLL for (int i = 0; i < quadRows; i++) {
+      const Quad *quad = &batch->quad[q];
+      const BlockScales scales = blockScales(format, quad->row[i], group, lanes, lane, n);
+      largest[0] = vi_max(largest[0], vi_bits(vf_abs(scales.scale)));
+      if (isSuper(format))
+        vf_store(kept->at[0][q * quadRows + (size_t)i], scales.scale, LANES);
+      if (secondOf(format)) {
+        largest[1] = vi_max(largest[1], vi_bits(vf_abs(scales.second)));
+        vf_store(kept->at[1][q * quadRows + (size_t)i], scales.second, LANES);
+      }
+      if (format == Q4_K && i < quad->rows)
+        *rest = addRest4(scales, quad->output[i], *rest);
+    }
+}
+
+INLINE void foldScales(Format format, const FoldBatch *batch, size_t f, size_t group, size_t lanes,
+                       size_t lane, size_t n, FoldAhead *ahead, size_t blocks, int prefetching,
+                       Folded *to) {
+  const Fold *fold = &batch->fold[f];
+  KeptScales kept;
+  vi largest[2];
+  vf rest;
+  largestScales(format, batch, fold, group, lanes, lane, n, largest, &rest, &kept);
+  UNROLL for (int half = 0; half <= secondOf(format); half++) {
+    vf inverse = inverseOfLargest(vf_bits(largest[half]));
+    vi sum = vi_set(0);
+    for (size_t q = fold->firstQuad; q < fold->endQuad; q++) {
+      if (prefetching && half == 0)
+        prefetchNext(format, ahead, blocks);
+      vi rounded[quadRows];
+      UNROLL for (int i = 0; i < quadRows; i++) {
+        vf scale = scaleAgain(format, &kept, batch->quad[q].row[i], q * quadRows + (size_t)i, half,
+                              group, lanes, lane, n);
+        rounded[i] = vi_round(vf_set(batch->quad[q].output[i]) * (scale * inverse));
+        sum = vi_add(sum, rounded[i]);
+        rounded[i] &= vi_set(0xff);
+      }
+      vi x = packBytes(rounded[0], rounded[1], rounded[2], rounded[3]);
+      UNROLL for (int c = 0; c < 4; c++) vi_store(to->x[half][q][c], vi_rotate(x, 8 * c), LANES);
+    }
+    vi_store(to->start[half][f], foldStart(format, sum), LANES);
+    vf_store(to->scale[half][f], vf_set(fold->unit) * vf_bits(largest[half]), LANES);
+  }
+  if (format == Q4_K)
+    vf_store(to->rest[f], vf_set(fold->unit) * rest, LANES);
+}
+
+// Adds fold f's sums of pieces k and k + 4 to the totals of their values.
+INLINE void addFold(Format format, const FoldBatch *batch, size_t f, size_t k, size_t at,
+                    size_t lanes, size_t n, FoldAhead *ahead, size_t blocks, int prefetching,
+                    const Folded *folded, vf total[8]) {
+  vi sum[8];
+  const int second = secondOf(format);
+  vi start = vi_load(folded->start[0][f], LANES), other = vi_load(folded->start[second][f], LANES);
+  UNROLL for (int m = 0; m < 8; m++) sum[m] = m < 4 ? start : highStart(format, other);
+  for (size_t q = batch->fold[f].firstQuad; q < batch->fold[f].endQuad; q++) {
     if (prefetching)
       prefetchNext(format, ahead, blocks);
-    vi rounded[quadRows];
-    UNROLL for (int i = 0; i < quadRows; i++) {
-      vf scale = vf_load_f16(batch->quad[q].row[i] + 2 * block, n);
-      rounded[i] = vi_round(vf_set(batch->quad[q].output[i]) * (scale * inverse));
-      sum = vi_add(sum, rounded[i]);
-      rounded[i] &= vi_set(0xff);
-    }
-    vi x = packBytes(rounded[0], rounded[1], rounded[2], rounded[3]);
-    UNROLL for (int c = 0; c < 4; c++) vi_store(to->x[q][c], vi_rotate(x, 8 * c), LANES);
+    if (batch->quad[q].rows <= 2)
+      addQuad(format, &batch->quad[q], 2, k, at, 4 * lanes, n, folded, q, sum);
+    else
+      addQuad(format, &batch->quad[q], 4, k, at, 4 * lanes, n, folded, q, sum);
   }
-  vi_store(to->start[f], foldStart(format, sum), LANES);
-  vf_store(to->scale[f], vf_set(fold->unit) * vf_bits(largest), LANES);
+  UNROLL for (int m = 4; m < 8; m++) sum[m] = highSum(format, sum[m], sum[m - 4]);
+  vf scale = vf_load(folded->scale[0][f], LANES);
+  UNROLL for (int m = 0; m < 8; m++) {
+    if (m == 4 && second)
+      scale = vf_load(folded->scale[1][f], LANES);
+    if (format == Q4_K)
+      total[m] = total[m] + vf_load(folded->rest[f], LANES);
+    total[m] = vf_fma(vf_from_vi(sum[m]), scale, total[m]);
+  }
 }
 
 // Lanes lane ..< lane + n of one group of blocks.
@@ -223,29 +329,14 @@ INLINE void foldLanes(Format format, const FoldBatch *batch, FoldAhead *ahead, s
   float *const to = accumulator + group * groupValues + lane;
   Folded folded;
   for (size_t f = 0; f < batch->folds; f++)
-    foldScales(format, batch, f, group * groupBlocks + lane, n, ahead, blocks, lane == 0,
-               &folded);
+    foldScales(format, batch, f, group, lanes, lane, n, ahead, blocks, lane == 0, &folded);
   for (size_t k = 0; k < 4; k++) {
     const size_t at = groupOffset(format, blocks, group) + 4 * (k * lanes + lane);
     vf total[8];
     UNROLL for (size_t m = 0; m < 8; m++)
       total[m] = vf_load(to + (4 * k + m % 4 + m / 4 * 16) * lanes, n);
-    for (size_t f = 0; f < batch->folds; f++) {
-      vi sum[8];
-      vi start = vi_load(folded.start[f], LANES);
-      UNROLL for (int m = 0; m < 8; m++) sum[m] = m < 4 ? start : highStart(format, start);
-      for (size_t q = batch->fold[f].firstQuad; q < batch->fold[f].endQuad; q++) {
-        if (lane == 0 && k > 0)
-          prefetchNext(format, ahead, blocks);
-        if (batch->quad[q].rows <= 2)
-          addQuad(format, &batch->quad[q], 2, at, 4 * lanes, n, folded.x[q], sum);
-        else
-          addQuad(format, &batch->quad[q], 4, at, 4 * lanes, n, folded.x[q], sum);
-      }
-      UNROLL for (int m = 4; m < 8; m++) sum[m] = highSum(format, sum[m], sum[m - 4]);
-      vf scale = vf_load(folded.scale[f], LANES);
-      UNROLL for (int m = 0; m < 8; m++) total[m] = vf_fma(vf_from_vi(sum[m]), scale, total[m]);
-    }
+    for (size_t f = 0; f < batch->folds; f++)
+      addFold(format, batch, f, k, at, lanes, n, ahead, blocks, lane == 0 && k > 0, &folded, total);
     UNROLL for (size_t m = 0; m < 8; m++)
       vf_store(to + (4 * k + m % 4 + m / 4 * 16) * lanes, total[m], n);
   }

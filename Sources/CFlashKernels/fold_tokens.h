@@ -9,34 +9,38 @@ typedef struct {
   const uint8_t *row[neuronGroup];
   // Byte i of a lane is row 4 q + i's value of that block.
   _Alignas(64) int32_t weights[foldQuads][blockValues][groupBlocks];
-  _Alignas(64) float scale[neuronGroup][groupBlocks];
+  // [1] is of q6_K's second 16 values.
+  _Alignas(64) float scale[2][neuronGroup][groupBlocks];
+  _Alignas(64) float second[neuronGroup][groupBlocks]; // what q4_K subtracts
   // For tokens that use all rows: the largest scales, and the ratios to them.
-  _Alignas(64) int32_t largest[groupBlocks];
-  _Alignas(64) float ratio[neuronGroup][groupBlocks];
+  _Alignas(64) int32_t largest[2][groupBlocks];
+  _Alignas(64) float ratio[2][neuronGroup][groupBlocks];
 } GroupTile;
 
 typedef struct {
   float *accumulator;
   unsigned quads; // bit q: it uses a row of quad q
-  _Alignas(64) int32_t x[foldQuads][groupBlocks];
-  _Alignas(64) int32_t start[groupBlocks];
-  _Alignas(64) float scale[groupBlocks];
+  // [1] is of q6_K's second 16 values.
+  _Alignas(64) int32_t x[2][foldQuads][groupBlocks];
+  _Alignas(64) int32_t start[2][groupBlocks];
+  _Alignas(64) float scale[2][groupBlocks];
+  _Alignas(64) float rest[groupBlocks]; // of q4_K
 } TokenFold;
 
-INLINE void loadTileQuad(Format format, const uint8_t *const row[quadRows], size_t data,
+INLINE void loadTileQuad(Format format, const Quad *quad, size_t data,
                          int32_t weights[blockValues][groupBlocks]) {
+  const size_t piece = 4 * groupBlocks;
   for (size_t lane = 0; lane < groupBlocks; lane += LANES)
-    for (size_t k = 0; k < pieceCount(format); k++) {
-      vi column[4];
-      gatherColumns(row, quadRows, data + 4 * (k * groupBlocks + lane), LANES, column);
+    for (size_t k = 0; k < 4; k++) {
+      vi low[4], high[4];
+      columnPair(format, quad, quadRows, k, data + k * piece + 4 * lane, piece, LANES, low, high);
       UNROLL for (size_t c = 0; c < 4; c++) {
-        vi w = c == 0 ? column[0] : vi_rotate(column[c], 32 - 8 * (int)c);
-        if (format == Q8_0) {
-          vi_store(&weights[4 * k + c][lane], w, LANES);
-        } else {
-          vi_store(&weights[4 * k + c][lane], w & vi_set(0x0f0f0f0f), LANES);
-          vi_store(&weights[4 * k + c + 16][lane], vi_shiftRight(w, 4) & vi_set(0x0f0f0f0f), LANES);
-        }
+        if (isNibbles(format) && dotsWholeBytes)
+          high[c] = vi_shiftRight(high[c], 4) & vi_set(0x0f0f0f0f);
+        // Back from the rotation by c bytes, so that the bytes of a lane are in the rows' order.
+        const int bits = (32 - 8 * (int)c) % 32;
+        vi_store(&weights[4 * k + c][lane], vi_rotate(low[c], bits), LANES);
+        vi_store(&weights[4 * k + c + 16][lane], vi_rotate(high[c], bits), LANES);
       }
     }
 }
@@ -66,22 +70,31 @@ INLINE int nextTile(const CFlashKernels_Accumulate *job, size_t t0, size_t token
 INLINE void loadTile(Format format, size_t width, size_t group, GroupTile *tile) {
   const size_t blocks = width / blockValues;
   for (size_t q = 0; q < tile->quads; q++) {
-    const uint8_t *row[quadRows];
+    Quad quad;
     for (size_t i = 0; i < quadRows; i++)
-      row[i] = tile->row[smaller(q * quadRows + i, tile->count - 1)];
-    loadTileQuad(format, row, groupOffset(format, blocks, group), tile->weights[q]);
+      quad.row[i] = tile->row[smaller(q * quadRows + i, tile->count - 1)];
+    loadTileQuad(format, &quad, groupOffset(format, blocks, group), tile->weights[q]);
   }
   for (size_t lane = 0; lane < groupBlocks; lane += LANES) {
-    vi largest = vi_set(0);
+    vi largest[2] = {vi_set(0), vi_set(0)};
     for (size_t r = 0; r < tile->count; r++) {
-      vf scale = vf_load_f16(tile->row[r] + 2 * (group * groupBlocks + lane), LANES);
-      vf_store(&tile->scale[r][lane], scale, LANES);
-      largest = vi_max(largest, vi_bits(vf_abs(scale)));
+      const BlockScales scales =
+          blockScales(format, tile->row[r], group, groupBlocks, lane, LANES);
+      const vf of[2] = {scales.scale, scales.second};
+      UNROLL for (int half = 0; half <= secondOf(format); half++) {
+        vf_store(&tile->scale[half][r][lane], of[half], LANES);
+        largest[half] = vi_max(largest[half], vi_bits(vf_abs(of[half])));
+      }
+      if (format == Q4_K)
+        vf_store(&tile->second[r][lane], scales.second, LANES);
     }
-    vf inverse = inverseOfLargest(vf_bits(largest));
-    vi_store(&tile->largest[lane], largest, LANES);
-    for (size_t r = 0; r < tile->count; r++)
-      vf_store(&tile->ratio[r][lane], vf_load(&tile->scale[r][lane], LANES) * inverse, LANES);
+    UNROLL for (int half = 0; half <= secondOf(format); half++) {
+      vf inverse = inverseOfLargest(vf_bits(largest[half]));
+      vi_store(&tile->largest[half][lane], largest[half], LANES);
+      for (size_t r = 0; r < tile->count; r++)
+        vf_store(&tile->ratio[half][r][lane],
+                 vf_load(&tile->scale[half][r][lane], LANES) * inverse, LANES);
+    }
   }
 }
 
@@ -121,36 +134,53 @@ INLINE void outputsOfTile(const float *outputs, const GroupTile *tile, TileOutpu
   to->quads = quads;
 }
 
-// One token's coefficients for the tile's 16 blocks; `isSparse`, a constant, where it does not use
-// all rows.
+// One token's coefficients for LANES of the tile's blocks, or for a half of them; `isSparse`, a
+// constant, where it does not use all rows.
+INLINE void foldHalf(Format format, const GroupTile *tile, const TileOutputs *outputs, int isSparse,
+                     int half, size_t lane, TokenFold *to) {
+  vi largest = vi_load(&tile->largest[half][lane], LANES), sum = vi_set(0);
+  vf inverse = vf_set(0);
+  if (isSparse) {
+    largest = vi_set(0);
+    for (size_t r = 0; r < tile->count; r++)
+      if (outputs->magnitude[r] != 0)
+        largest = vi_max(largest, vi_bits(vf_abs(vf_load(&tile->scale[half][r][lane], LANES))));
+    inverse = inverseOfLargest(vf_bits(largest));
+  }
+  for (size_t q = 0; q < tile->quads; q++) {
+    if (isSparse && !(outputs->quads >> q & 1))
+      continue;
+    vi rounded[quadRows];
+    UNROLL for (size_t i = 0; i < quadRows; i++) {
+      const size_t r = q * quadRows + i;
+      vf ratio = isSparse ? vf_load(&tile->scale[half][r][lane], LANES) * inverse
+                          : vf_load(&tile->ratio[half][r][lane], LANES);
+      rounded[i] = vi_round(vf_set(outputs->scaled[r]) * ratio);
+      sum = vi_add(sum, rounded[i]);
+      rounded[i] &= vi_set(0xff);
+    }
+    vi_store(&to->x[half][q][lane], packBytes(rounded[0], rounded[1], rounded[2], rounded[3]),
+             LANES);
+  }
+  vi_store(&to->start[half][lane], foldStart(format, sum), LANES);
+  vf_store(&to->scale[half][lane], vf_set(outputs->unit) * vf_bits(largest), LANES);
+}
+
 INLINE void foldOutputs(Format format, const GroupTile *tile, const TileOutputs *outputs,
                         int isSparse, TokenFold *to) {
   for (size_t lane = 0; lane < groupBlocks; lane += LANES) {
-    vi largest = vi_load(&tile->largest[lane], LANES), sum = vi_set(0);
-    vf inverse = vf_set(0);
-    if (isSparse) {
-      largest = vi_set(0);
-      for (size_t r = 0; r < tile->count; r++)
-        if (outputs->magnitude[r] != 0)
-          largest = vi_max(largest, vi_bits(vf_abs(vf_load(&tile->scale[r][lane], LANES))));
-      inverse = inverseOfLargest(vf_bits(largest));
-    }
-    for (size_t q = 0; q < tile->quads; q++) {
-      if (isSparse && !(outputs->quads >> q & 1))
-        continue;
-      vi rounded[quadRows];
-      UNROLL for (size_t i = 0; i < quadRows; i++) {
-        const size_t r = q * quadRows + i;
-        vf ratio = isSparse ? vf_load(&tile->scale[r][lane], LANES) * inverse
-                            : vf_load(&tile->ratio[r][lane], LANES);
-        rounded[i] = vi_round(vf_set(outputs->scaled[r]) * ratio);
-        sum = vi_add(sum, rounded[i]);
-        rounded[i] &= vi_set(0xff);
+    UNROLL for (int half = 0; half <= secondOf(format); half++)
+      foldHalf(format, tile, outputs, isSparse, half, lane, to);
+    if (format != Q4_K)
+      continue;
+    vf rest = vf_set(0);
+    for (size_t r = 0; r < tile->count; r++)
+      if (!isSparse || outputs->magnitude[r] != 0) {
+        const BlockScales scales = {vf_load(&tile->scale[0][r][lane], LANES),
+                                    vf_load(&tile->second[r][lane], LANES)};
+        rest = addRest4(scales, outputs->scaled[r], rest);
       }
-      vi_store(&to->x[q][lane], packBytes(rounded[0], rounded[1], rounded[2], rounded[3]), LANES);
-    }
-    vi_store(&to->start[lane], foldStart(format, sum), LANES);
-    vf_store(&to->scale[lane], vf_set(outputs->unit) * vf_bits(largest), LANES);
+    vf_store(&to->rest[lane], vf_set(outputs->unit) * rest, LANES);
   }
 }
 
@@ -172,14 +202,15 @@ INLINE void addFolds(Format format, const GroupTile *tile, const TokenFold fold[
                      int tokens, const int *list, int count) {
   for (size_t lane = 0; lane < groupBlocks; lane += LANES)
     for (size_t e = 0; e < blockValues; e += tileColumns) {
+      const size_t half = secondOf(format) ? e / 16 : 0;
       vi sum[pairTokens][tileColumns];
       UNROLL for (int t = 0; t < tokens; t++)
         UNROLL for (int c = 0; c < tileColumns; c++)
-          sum[t][c] = vi_load(&fold[t].start[lane], LANES);
+          sum[t][c] = vi_load(&fold[t].start[half][lane], LANES);
       for (int i = 0; i < count; i++) {
         const int q = list[i];
         vi x[pairTokens];
-        UNROLL for (int t = 0; t < tokens; t++) x[t] = vi_load(&fold[t].x[q][lane], LANES);
+        UNROLL for (int t = 0; t < tokens; t++) x[t] = vi_load(&fold[t].x[half][q][lane], LANES);
         UNROLL for (int c = 0; c < tileColumns; c++) {
           vi w = vi_load(&tile->weights[q][e + (size_t)c][lane], LANES);
           UNROLL for (int t = 0; t < tokens; t++)
@@ -187,12 +218,14 @@ INLINE void addFolds(Format format, const GroupTile *tile, const TokenFold fold[
         }
       }
       UNROLL for (int t = 0; t < tokens; t++) {
-        vf scale = vf_load(&fold[t].scale[lane], LANES);
+        vf scale = vf_load(&fold[t].scale[half][lane], LANES);
         float *to = fold[t].accumulator + e * groupBlocks + lane;
-        UNROLL for (int c = 0; c < tileColumns; c++)
-          vf_store(to + c * groupBlocks,
-                   vf_fma(vf_from_vi(sum[t][c]), scale, vf_load(to + c * groupBlocks, LANES)),
-                   LANES);
+        UNROLL for (int c = 0; c < tileColumns; c++) {
+          vf total = vf_load(to + c * groupBlocks, LANES);
+          if (format == Q4_K)
+            total = total + vf_load(&fold[t].rest[lane], LANES);
+          vf_store(to + c * groupBlocks, vf_fma(vf_from_vi(sum[t][c]), scale, total), LANES);
+        }
       }
     }
 }
@@ -205,7 +238,8 @@ INLINE void addFoldPair(Format format, const GroupTile *tile, TokenFold fold[pai
     if (all >> q & 1) {
       for (int t = 0; t < tokens; t++)
         if (!(fold[t].quads >> q & 1))
-          memset(fold[t].x[q], 0, sizeof fold[t].x[q]);
+          for (int half = 0; half <= secondOf(format); half++)
+            memset(fold[t].x[half][q], 0, sizeof fold[t].x[half][q]);
       list[count++] = q;
     }
   if (tokens == 2)

@@ -49,6 +49,12 @@ INLINE void vf_store_f16(void *p, vf v, size_t n) {
 INLINE void vi_store16(void *p, vi v, size_t n) {
   store16s(p, vreinterpret_u16_s16(vmovn_s32(v)), n);
 }
+INLINE vi vi_load_u8(const void *p, size_t n) {
+  uint32_t bytes = 0;
+  memcpy(&bytes, p, n == LANES ? sizeof bytes : n);
+  uint16x8_t wide = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(bytes)));
+  return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(wide)));
+}
 INLINE vi vi_load(const void *p, size_t n) {
   vi v = vi_set(0);
   memcpy(&v, p, n == LANES ? sizeof v : 4 * n);
@@ -68,6 +74,7 @@ INLINE vi vi_max(vi a, vi b) { return vmaxq_s32(a, b); }
 INLINE vi vi_select(vi bits, vi a, vi b) { return vbslq_s32(vreinterpretq_u32_s32(bits), a, b); }
 INLINE vf vf_round(vf v) { return vrndnq_f32(v); }
 INLINE vf vf_trunc(vf v) { return vrndq_f32(v); }
+INLINE vf vf_sqrt(vf v) { return vsqrtq_f32(v); }
 INLINE vi vi_round(vf v) { return vcvtnq_s32_f32(v); }
 INLINE float vf_sum(vf v) {
   float32x2_t b = vadd_f32(vget_low_f32(v), vget_high_f32(v));
@@ -103,7 +110,7 @@ INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
 }
 #endif
 // Signed times signed: the stored 128 more is taken off the weight, not out of the start.
-INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return dotBytes(sum, bytesOf(w), bytesOf(x)); }
+INLINE vi vi_dotSmall(vi sum, vi w, vi x) { return dotBytes(sum, bytesOf(w), bytesOf(x)); }
 enum { dotsWholeBytes = 0 };
 INLINE vi vi_startBytes(vi offset) { return (void)offset, vi_set(0); }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) {
@@ -117,5 +124,18 @@ INLINE float loadHalf(const void *p) {
   __fp16 half;
   memcpy(&half, p, sizeof half);
   return (float)half;
+}
+// The f16s of the lanes' super-block: a vector has one.
+INLINE void vf_loadSuper(const uint8_t *p, int count, size_t n, vf *to) {
+  (void)n;
+  for (int i = 0; i < count; i++)
+    to[i] = vf_set(loadHalf(p + 2 * i));
+}
+// In the low bits of each lane its nibble of the super-block's 32 bits, others above it.
+INLINE vi vi_nibbles(const uint8_t *p, size_t lane, size_t n) {
+  (void)n;
+  const vi shift = {0, -4, -8, -12};
+  const uint32_t bits = load32(p) >> (4 * (lane % superBlocks));
+  return vreinterpretq_s32_u32(vshlq_u32(vdupq_n_u32(bits), shift));
 }
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }

@@ -28,6 +28,7 @@ INLINE void vi_store16(void *p, vi v, size_t n) {
   uint16_t h = (uint16_t)v;
   memcpy(p, &h, sizeof h);
 }
+INLINE vi vi_load_u8(const void *p, size_t n) { return (void)n, *(const uint8_t *)p; }
 INLINE vi vi_load(const void *p, size_t n) { return (void)n, (vi)load32(p); }
 INLINE void vi_store(void *p, vi v, size_t n) { (void)n, memcpy(p, &v, sizeof v); }
 INLINE vi vi_bits(vf v) { return (vi)bitsFromFloat(v); }
@@ -44,6 +45,7 @@ INLINE vi vi_select(vi bits, vi a, vi b) { return (a & bits) | (b & ~bits); }
 // Nearest even, for |v| < 2^22: the sum has no room for a fraction.
 INLINE vf vf_round(vf v) { return (v + 0x1.8p23f) - 0x1.8p23f; }
 INLINE vf vf_trunc(vf v) { return __builtin_truncf(v); }
+INLINE vf vf_sqrt(vf v) { return __builtin_sqrtf(v); }
 INLINE vi vi_round(vf v) { return (vi)(bitsFromFloat(v + 0x1.8p23f) - 0x4b400000u); }
 INLINE float vf_sum(vf v) { return v; }
 INLINE float vf_highest(vf v) { return v; }
@@ -57,12 +59,20 @@ INLINE vi byteDot(vi sum, vi a, vi b, int offset) {
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return byteDot(byteDot(sum, low, x0, 0), high, x1, 0);
 }
-INLINE vi vi_dotNibble(vi sum, vi w, vi x) { return byteDot(sum, w, x, 0); }
+INLINE vi vi_dotSmall(vi sum, vi w, vi x) { return byteDot(sum, w, x, 0); }
 enum { dotsWholeBytes = 0 };
 INLINE vi vi_startBytes(vi offset) { return (void)offset, 0; }
 INLINE vi vi_dotBytes(vi sum, vi w, vi x) { return byteDot(sum, w, x, 128); }
 INLINE vf vf_nibble(vi v, int m) { return (float)((int32_t)((uint32_t)v >> (4 * m) & 15) - 8); }
 INLINE float loadHalf(const void *p) { return floatFromHalf(load16(p)); }
+INLINE void vf_loadSuper(const uint8_t *p, int count, size_t n, vf *to) {
+  (void)n;
+  for (int i = 0; i < count; i++)
+    to[i] = loadHalf(p + 2 * i);
+}
+INLINE vi vi_nibbles(const uint8_t *p, size_t lane, size_t n) {
+  return (void)n, (vi)(load32(p) >> (4 * (lane % superBlocks)));
+}
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 2); }
 
 #define TABLE CFlashKernels_scalarTable

@@ -2,13 +2,14 @@
 // types vf (float), vi and vu (32-bit integers) and the operations on them; a function taking `n`
 // touches the first n <= LANES lanes and reads zero in the others.
 #include "rows.h"
+#include "convert.h"
 #include "dot.h"
 #include "beside.h"
 #include "accumulate.h"
 #include "accumulate_tokens.h"
-#include "convert.h"
 #include "fold.h"
 #include "fold_tokens.h"
+#include "encode_super.h"
 #include "encode.h"
 #include "vectors.h"
 #include "activations.h"
@@ -49,6 +50,8 @@ ROW_FUNCTIONS(F16)
 ROW_FUNCTIONS(BF16)
 ROW_FUNCTIONS(Q8_0)
 ROW_FUNCTIONS(Q4_0)
+ROW_FUNCTIONS(Q4_K)
+ROW_FUNCTIONS(Q6_K)
 KEY_VALUE_FUNCTIONS(F32)
 KEY_VALUE_FUNCTIONS(F16)
 KEY_VALUE_FUNCTIONS(KeyValueQ8_0)
@@ -64,6 +67,8 @@ const CFlashKernels_Table TABLE = {
     .bf16 = ROWS(BF16),
     .q8_0 = ROWS(Q8_0),
     .q4_0 = ROWS(Q4_0),
+    .q4_K = ROWS(Q4_K),
+    .q6_K = ROWS(Q6_K),
     .keyValueF32 = KEY_VALUE(F32),
     .keyValueF16 = KEY_VALUE(F16),
     .keyValueQ8_0 = KEY_VALUE(KeyValueQ8_0),

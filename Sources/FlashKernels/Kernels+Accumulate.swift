@@ -10,10 +10,7 @@ extension Kernels {
   /// also end at the width).
   package func columnGranularity(_ format: RowFormat, width: Int) -> Int {
     requireFit(format, width)
-    return switch format {
-    case .f32, .f16, .bf16: 64
-    case .q8_0, .q4_0: 512
-    }
+    return format.isQuantized ? 512 : 64
   }
 
   /// `accumulators[t][p] += Σ coefficients[t * coefficientStride + r] * row r [p]` for p in
@@ -22,12 +19,15 @@ extension Kernels {
   ///
   /// f32, f16 and bf16 rows: one multiply-add per element and row (AXPY).
   ///
-  /// q8_0 and q4_0 rows: one multiply-add per element and group of `neuronsPerGroup` neurons, of an
+  /// Quantized rows: one multiply-add per element and group of `neuronsPerGroup` neurons, of an
   /// exact sum of integers. Neuron i of a group has coefficient a_i and, in a block of columns, the
   /// scale d_i; A is the largest |a_i| and D the largest |d_i| of the neurons with a_i other than
   /// zero. In f32, q_i = a_i * (127 / A) * (d_i * (1 / D)), rounded to nearest even, and the
   /// element gains (Σ q_i * integer weight i) * ((A / 127) * D). Groups are cut by the neuron's
-  /// place in its layer, so that silent neurons, listed or not, change no bit.
+  /// place in its layer, so that silent neurons, listed or not, change no bit. In q6_K that is so
+  /// for each half of a block. A q4_K weight, of scale d_i, is `d_i * (integer - 8) + r_i`, of
+  /// integers from 0 to 15: the same, and before it the element gains
+  /// (A / 127) * Σ a_i * (127 / A) * r_i, in ascending order.
   ///
   /// - Parameters:
   ///   - columns: positions in packed order, cut at multiples of `columnGranularity`.

@@ -40,6 +40,8 @@ package struct Kernels: Sendable {
     case .bf16: unsafe table.pointee.bf16
     case .q8_0: unsafe table.pointee.q8_0
     case .q4_0: unsafe table.pointee.q4_0
+    case .q4_K: unsafe table.pointee.q4_K
+    case .q6_K: unsafe table.pointee.q6_K
     }
   }
 
@@ -50,13 +52,14 @@ package struct Kernels: Sendable {
     requireFit(format, width)
     return switch format {
     case .f32, .f16, .bf16: 4 * width
-    case .q8_0, .q4_0: width / 32 * (4 + 4 + 32)
+    case .q8_0, .q4_0, .q4_K: width / 32 * (4 + 4 + 32)
+    case .q6_K: width / 32 * (4 + 8 + 32)
     }
   }
 
   /// Rounds an activation once, as `dot` with rows of `format` takes it: unchanged for f32, f16 and
-  /// bf16; for q8_0 and q4_0 to 8 bits per block of 32 with an f32 scale of the largest magnitude
-  /// over 127, to nearest even. `x`: [width]; `activation`: `activationByteCount` bytes.
+  /// bf16; for the quantized formats to 8 bits per block of 32 with an f32 scale of the largest
+  /// magnitude over 127, to nearest even. `x`: [width]; `activation`: `activationByteCount` bytes.
   package func prepareActivation(
     _ x: UnsafePointer<Float>, width: Int, _ format: RowFormat,
     into activation: UnsafeMutableRawPointer
@@ -110,6 +113,7 @@ package struct Kernels: Sendable {
     output: UnsafeMutablePointer<Float>, outputStride: Int
   ) {
     requireFit(format, width)
+    precondition(SideBySide.arranges(format), "\(format) rows do not lie side by side")
     precondition(rowCount % SideBySide.groupLength == 0, "rows side by side come in whole groups")
     var job = unsafe CFlashKernels_Dot(
       width: width, rows: rows, rowStride: 0, scattered: nil, rowCount: rowCount,

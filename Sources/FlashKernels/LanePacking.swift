@@ -1,19 +1,25 @@
-/// Between GGML's order of a quantized row (block after block, each an f16 scale and its bytes, as
-/// in GGUF files) and the `lanes16` order of our rows. Whole 4-byte pieces move and q8_0 values
-/// change their sign bit (value + 128); nothing is rounded, so one undoes the other.
+/// Between GGML's order of a quantized row (block after block, as in GGUF files) and the `lanes16`
+/// order of our rows. Bits move and q8_0 values change their sign bit (value + 128); nothing is
+/// rounded, so one undoes the other.
 package enum LanePacking {
   /// `blocks`, `row`: `format.byteCount(width:)` bytes each, at any address, not overlapping.
   /// Traps unless `format` is packed in `lanes16`.
   package static func pack(
     _ format: RowFormat, width: Int, blocks: UnsafeRawPointer, into row: UnsafeMutableRawPointer
   ) {
-    forEachPiece(format, width: width) { source, target, isScale in
-      if isScale {
-        let scale = unsafe blocks.loadUnaligned(fromByteOffset: source, as: UInt16.self)
-        unsafe row.storeBytes(of: scale, toByteOffset: target, as: UInt16.self)
-      } else {
-        let piece = unsafe blocks.loadUnaligned(fromByteOffset: source, as: UInt32.self)
-        unsafe row.storeBytes(of: piece ^ signs(format), toByteOffset: target, as: UInt32.self)
+    let plan = PackedRow(format, width: width)
+    switch format {
+    case .q4_K: unsafe SuperPacking.packQ4K(plan, blocks, into: row)
+    case .q6_K: unsafe SuperPacking.packQ6K(plan, blocks, into: row)
+    case .f32, .f16, .bf16, .q8_0, .q4_0:
+      forEachPiece(plan) { source, target, isScale in
+        if isScale {
+          let scale = unsafe blocks.loadUnaligned(fromByteOffset: source, as: UInt16.self)
+          unsafe row.storeBytes(of: scale, toByteOffset: target, as: UInt16.self)
+        } else {
+          let piece = unsafe blocks.loadUnaligned(fromByteOffset: source, as: UInt32.self)
+          unsafe row.storeBytes(of: piece ^ signs(format), toByteOffset: target, as: UInt32.self)
+        }
       }
     }
   }
@@ -22,13 +28,19 @@ package enum LanePacking {
   package static func unpack(
     _ format: RowFormat, width: Int, row: UnsafeRawPointer, into blocks: UnsafeMutableRawPointer
   ) {
-    forEachPiece(format, width: width) { target, source, isScale in
-      if isScale {
-        let scale = unsafe row.loadUnaligned(fromByteOffset: source, as: UInt16.self)
-        unsafe blocks.storeBytes(of: scale, toByteOffset: target, as: UInt16.self)
-      } else {
-        let piece = unsafe row.loadUnaligned(fromByteOffset: source, as: UInt32.self)
-        unsafe blocks.storeBytes(of: piece ^ signs(format), toByteOffset: target, as: UInt32.self)
+    let plan = PackedRow(format, width: width)
+    switch format {
+    case .q4_K: unsafe SuperPacking.unpackQ4K(plan, row, into: blocks)
+    case .q6_K: unsafe SuperPacking.unpackQ6K(plan, row, into: blocks)
+    case .f32, .f16, .bf16, .q8_0, .q4_0:
+      forEachPiece(plan) { target, source, isScale in
+        if isScale {
+          let scale = unsafe row.loadUnaligned(fromByteOffset: source, as: UInt16.self)
+          unsafe blocks.storeBytes(of: scale, toByteOffset: target, as: UInt16.self)
+        } else {
+          let piece = unsafe row.loadUnaligned(fromByteOffset: source, as: UInt32.self)
+          unsafe blocks.storeBytes(of: piece ^ signs(format), toByteOffset: target, as: UInt32.self)
+        }
       }
     }
   }
@@ -37,22 +49,51 @@ package enum LanePacking {
 
   /// Calls `body(offset in blocks, offset in row, isScale)` for each scale and 4-byte piece.
   @inline(__always)
-  static func forEachPiece(
-    _ format: RowFormat, width: Int, _ body: (Int, Int, Bool) -> Void
-  ) {
-    precondition(format.packing == "lanes16", "\(format) rows have no blocks to pack")
-    precondition(format.fits(width: width), "width \(width) is no multiple of the block")
-    let blockCount = width / format.valuesPerBlock
-    let pieceCount = (format.bytesPerBlock - 2) / 4
-    for block in 0..<blockCount {
-      let group = block / 16
-      let lanes = min(16, blockCount - group * 16)
-      let from = block * format.bytesPerBlock
-      let to = 2 * blockCount + 4 * (group * 16 * pieceCount + block % 16)
+  static func forEachPiece(_ plan: PackedRow, _ body: (Int, Int, Bool) -> Void) {
+    for block in 0..<plan.blockCount {
+      let from = block * plan.format.bytesPerBlock
       body(from, 2 * block, true)
-      for piece in 0..<pieceCount {
-        body(from + 2 + 4 * piece, to + 4 * piece * lanes, false)
+      for piece in 0..<plan.pieceCount {
+        body(from + 2 + 4 * piece, plan.piece(piece, ofBlock: block), false)
       }
     }
   }
+}
+
+/// Where things lie in a row packed in `lanes16`.
+struct PackedRow {
+  let format: RowFormat
+  /// Blocks of 32 values.
+  let blockCount: Int
+  /// Four-byte pieces of a block.
+  let pieceCount: Int
+  private let scaleByteCount: Int
+
+  init(_ format: RowFormat, width: Int) {
+    precondition(format.packing == "lanes16", "\(format) rows have no blocks to pack")
+    precondition(format.fits(width: width), "width \(width) is no multiple of the block")
+    self.format = format
+    blockCount = width / 32
+    scaleByteCount = width / format.valuesPerBlock * format.scaleBytesPerBlock
+    pieceCount =
+      switch format {
+      case .q8_0: 8
+      case .q6_K: 6
+      case .f32, .f16, .bf16, .q4_0, .q4_K: 4
+      }
+  }
+
+  /// Blocks in the group of a block.
+  @inline(__always)
+  func lanes(ofBlock block: Int) -> Int { min(16, blockCount - block / 16 * 16) }
+
+  @inline(__always)
+  func piece(_ piece: Int, ofBlock block: Int) -> Int {
+    let lanes = lanes(ofBlock: block)
+    return scaleByteCount + 4 * (block / 16 * 16 * pieceCount + block % 16 + piece * lanes)
+  }
+
+  /// Where the scales of a super-block's group begin.
+  @inline(__always)
+  func scales(ofSuper index: Int) -> Int { index / 2 * 2 * format.scaleBytesPerBlock }
 }

@@ -7,14 +7,19 @@
 package enum SideBySide {
   package static let groupLength = 16
 
+  /// Whether rows of a format can lie so: not those of q4_K and q6_K, which are 256 values or more.
+  package static func arranges(_ format: RowFormat) -> Bool { format.valuesPerBlock <= 32 }
+
   /// Rearranges packed rows in place, as far as they make whole groups; those left over stay.
   ///
   /// - Parameters:
+  ///   - format: one that `arranges`; traps otherwise.
   ///   - rows: `rowCount` rows of `format.byteCount(width:)` bytes without gaps.
   /// - Complexity: some nanoseconds a piece; allocates one group.
   package static func arrange(
     _ format: RowFormat, width: Int, rowCount: Int, rows: UnsafeMutableRawPointer
   ) {
+    precondition(arranges(format), "\(format) rows do not lie side by side")
     let rowByteCount = format.byteCount(width: width)
     let groupByteCount = groupLength * rowByteCount
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: groupByteCount, alignment: 64)
@@ -43,7 +48,7 @@ package enum SideBySide {
       return
     }
     let blockByteCount = groupLength * format.bytesPerBlock
-    LanePacking.forEachPiece(format, width: width) { plain, packed, isScale in
+    LanePacking.forEachPiece(PackedRow(format, width: width)) { plain, packed, isScale in
       let block = plain / format.bytesPerBlock
       let inBlock = plain % format.bytesPerBlock
       let target = unsafe group + block * blockByteCount

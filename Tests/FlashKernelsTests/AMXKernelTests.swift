@@ -10,6 +10,13 @@ struct AMXKernelTests {
     ]
     .compactMap { name, kernels in kernels.map { (name, $0) } }
 
+  /// Whole groups of 16 blocks, part of one, one and a part.
+  private static func cases(_ widths: [Int], _ superWidths: [Int]) -> [(RowFormat, Int)] {
+    [RowFormat.q8_0, .q4_0, .q4_K, .q6_K].flatMap { format in
+      (format.valuesPerBlock == 32 ? widths : superWidths).map { (format, $0) }
+    }
+  }
+
   private func rows(
     _ format: RowFormat, width: Int, _ count: Int, _ generator: inout SeededGenerator
   ) -> RowBuffer {
@@ -19,10 +26,9 @@ struct AMXKernelTests {
       offset: width / 32 % 3, gap: 2)
   }
 
-  /// Whole groups of 16 blocks, part of one, one and a part.
   @Test(
     .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),
-    arguments: [RowFormat.q8_0, .q4_0], [32, 96, 480, 512, 544, 1056])
+    arguments: cases([32, 96, 480, 512, 544, 1056], [256, 512, 768]))
   func tilesGiveTheBitsOfVectors(format: RowFormat, width: Int) {
     var generator = SeededGenerator(seed: 21)
     let all = rows(format, width: width, 40, &generator)
@@ -50,10 +56,13 @@ struct AMXKernelTests {
   /// More tokens than one pass holds, rows as wide as the buffers, and wider.
   @Test(
     .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),
-    arguments: [RowFormat.q8_0, .q4_0],
+    arguments: [RowFormat.q8_0, .q4_0, .q4_K, .q6_K],
     [(4096, 70), (6176, 50), (8192, 33), (8224, 8), (1024, 71)])
   func longPassesAndWideRowsGiveTheBitsOfVectors(format: RowFormat, shape: (Int, Int)) {
-    let (width, tokens) = shape
+    let (width, tokens) = (
+      (shape.0 + format.valuesPerBlock - 1) / format.valuesPerBlock * format.valuesPerBlock,
+      shape.1
+    )
     var generator = SeededGenerator(seed: 22)
     let rows = rows(format, width: width, 17, &generator)
     let reference = Kernels(.avx512)
@@ -70,7 +79,7 @@ struct AMXKernelTests {
   /// of 16 blocks and parts of one.
   @Test(
     .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),
-    arguments: [RowFormat.q8_0, .q4_0], [512, 544, 1024, 96])
+    arguments: cases([512, 544, 1024, 96], [512, 768, 256]))
   func foldsOnTilesGiveTheBitsOfVectors(format: RowFormat, width: Int) {
     var generator = SeededGenerator(seed: 24)
     let rows = rows(format, width: width, 75, &generator)
@@ -99,10 +108,10 @@ struct AMXKernelTests {
   /// A NaN scale must not reach other rows or tokens.
   @Test(
     .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),
-    arguments: [RowFormat.q8_0, .q4_0])
+    arguments: [RowFormat.q8_0, .q4_0, .q4_K, .q6_K])
   func aBadRowSpoilsNoOther(format: RowFormat) {
     var generator = SeededGenerator(seed: 23)
-    let width = 544
+    let width = format.valuesPerBlock == 256 ? 768 : 544
     var rows = rows(format, width: width, 16, &generator)
     rows.bytes.replaceSubrange(rows.row(5).indices, with: rows.row(5).map { _ in 0xff })
     let reference = Kernels(.avx512)

@@ -122,7 +122,9 @@ extension Kernels {
 /// The widths that tests go through: all small ones, for the quantized formats all up to beyond two
 /// groups, part groups included.
 func testWidths(_ format: RowFormat) -> [Int] {
-  format.valuesPerBlock == 1 ? Array(0...130) : Array(stride(from: 0, through: 1056, by: 32))
+  let block = format.valuesPerBlock
+  return block == 1
+    ? Array(0...130) : Array(stride(from: 0, through: max(1056, 5 * block), by: block))
 }
 
 func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }

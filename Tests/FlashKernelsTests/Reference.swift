@@ -53,21 +53,55 @@ enum Reference {
         return half(word(row, 2 * i))
       case .bf16:
         return Double(Float(bitPattern: UInt32(word(row, 2 * i)) << 16))
-      case .q8_0, .q4_0:
-        let pieces = format == .q8_0 ? 8 : 4
-        let blocks = width / 32
-        let block = i / 32
-        let group = block / 16
-        let lanes = min(16, blocks - group * 16)
-        let byteIndex = format == .q8_0 ? i % 32 : i % 16
-        let offset =
-          2 * blocks + group * 16 * 4 * pieces + (byteIndex / 4) * 4 * lanes + block % 16 * 4
-          + byteIndex % 4
-        let byte = Int(row[row.startIndex + offset])
-        let q = format == .q8_0 ? byte - 128 : (i % 32 < 16 ? byte & 15 : byte >> 4) - 8
-        return half(word(row, 2 * block)) * Double(q)
+      case .q8_0, .q4_0, .q4_K, .q6_K:
+        let (scale, minimum) = scales(format, width: width, row: row, block: i / 32, i % 32)
+        return scale * Double(integer(format, width: width, row: row, i)) - minimum
       }
     }
+  }
+
+  /// The integer of value i, without an offset.
+  private static func integer(
+    _ format: RowFormat, width: Int, row: ArraySlice<UInt8>, _ i: Int
+  ) -> Int {
+    let byte = { (index: Int) -> Int in
+      let pieces = [RowFormat.q8_0: 8, .q6_K: 6][format] ?? 4
+      let (block, group) = (i / 32, i / 512)
+      let lanes = min(16, width / 32 - group * 16)
+      let scaleBytes = width / format.valuesPerBlock * format.scaleBytesPerBlock
+      let offset = group * 16 * 4 * pieces + index / 4 * 4 * lanes + block % 16 * 4 + index % 4
+      return Int(row[row.startIndex + scaleBytes + offset])
+    }
+    let e = i % 32
+    switch format {
+    case .q8_0: return byte(e) - 128
+    case .q6_K where e < 24: return byte(e) % 64 - 32
+    case .q6_K: return byte(e - 24) / 64 + byte(e - 16) / 64 * 4 + byte(e - 8) / 64 * 16 - 32
+    default:
+      let nibble = e < 16 ? byte(e) & 15 : byte(e - 16) >> 4
+      return format == .q4_0 ? nibble - 8 : nibble
+    }
+  }
+
+  /// What value e of a block is multiplied with, and what is subtracted then.
+  private static func scales(
+    _ format: RowFormat, width: Int, row: ArraySlice<UInt8>, block: Int, _ e: Int
+  ) -> (scale: Double, minimum: Double) {
+    if format.valuesPerBlock == 32 { return (half(word(row, 2 * block)), 0) }
+    let lanes = min(16, width / 32 - block / 16 * 16)
+    let start = block / 16 * 2 * format.scaleBytesPerBlock
+    let byte = { Int(row[row.startIndex + start + $0]) }
+    let (lane, pair) = (block % 16, block % 16 / 8)
+    if format == .q6_K {
+      let code = Int8(truncatingIfNeeded: byte(lanes / 4 + (e < 16 ? 0 : lanes) + lane))
+      return (half(word(row, start + 2 * pair)) * Double(code), 0)
+    }
+    let low = byte(lanes / 2 + lane)
+    let upper = (byte(lanes / 2 + lanes + lane / 2) >> (lane % 2 * 4)) & 15
+    return (
+      half(word(row, start + 4 * pair)) * Double(low % 16 + upper % 4 * 16),
+      half(word(row, start + 4 * pair + 2)) * Double(low / 16 + upper / 4 * 16)
+    )
   }
 
   /// Position of plain index i in an accumulator of packed order.
@@ -93,14 +127,22 @@ enum Reference {
       return result
     }
     let largest = used.map { abs(coefficients[$0]) }.max() ?? 0
-    for block in 0..<width / 32 {
-      let scales = rows.map { Float(half(word($0, 2 * block))) }
-      let most = used.map { abs(scales[$0]) }.max() ?? 0
+    for half in 0..<width / 16 {
+      let scales = rows.map {
+        self.scales(format, width: width, row: $0, block: half / 2, half % 2 * 16)
+      }
+      let most = used.map { abs(Float(scales[$0].scale)) }.max() ?? 0
       for r in used {
-        let ratio: Float = scales[r] * (1 / most)
-        let q = (coefficients[r] * (127 / largest) * ratio).rounded(.toNearestOrEven)
-        let unit = Double(q) * Double(largest / 127 * most) / Double(scales[r])
-        for i in block * 32..<block * 32 + 32 { result[i] += unit * values[r][i] }
+        let scale = Float(scales[r].scale)
+        let inverse: Float = most > 0 ? 1 / most : 0
+        let output: Float = coefficients[r] * (127 / largest)
+        let q = Double((output * (scale * inverse)).rounded(.toNearestOrEven))
+        let offset: Double = format == .q4_K ? 8 : 0
+        let rest = Double(output) * (offset * scales[r].scale - scales[r].minimum)
+        for i in half * 16..<half * 16 + 16 {
+          let integer = Double(integer(format, width: width, row: rows[r], i))
+          result[i] += Double(largest / 127) * (rest + q * Double(most) * (integer - offset))
+        }
       }
     }
     return result
@@ -130,6 +172,16 @@ func randomRow(
   case .q8_0, .q4_0:
     let scales = (0..<width / 32).flatMap { _ in bytes(randomHalf(using: &generator), 2) }
     return scales + generator.bytes(format.byteCount(width: width) - scales.count)
+  case .q4_K, .q6_K:
+    var row = generator.bytes(format.byteCount(width: width))
+    let halves = format == .q4_K ? 2 : 1
+    for index in 0..<width / 256 * halves {
+      // Those of two super-blocks begin their group's scales.
+      let group = index / (2 * halves)
+      let place = group * 2 * format.scaleBytesPerBlock + 2 * (index % (2 * halves))
+      row.replaceSubrange(place..<place + 2, with: bytes(randomHalf(using: &generator), 2))
+    }
+    return row
   }
 }
 

@@ -13,7 +13,8 @@ struct PlainDecoderTests {
     case .f16: 3e-3
     case .bf16: 3e-2
     case .q8_0: 6e-2
-    case .q4_0: 0.6
+    case .q4_0, .q4_K: 0.6
+    case .q6_K: 0.2
     }
   }
 
@@ -34,7 +35,8 @@ struct PlainDecoderTests {
         case .opt: [4, 4, 4]
         }
       var model = TinyModel(
-        family: family, seed: 7, width: 64, headDimension: 16, keyValueHeads: heads)
+        family: family, seed: 7, width: max(64, format.valuesPerBlock),
+        headDimension: max(64, format.valuesPerBlock) / 4, keyValueHeads: heads)
       model.configuration.activation = activation
       model.hasAttentionBias = family == .llama
       let folder = try ProjectFiles.TemporaryFolder()

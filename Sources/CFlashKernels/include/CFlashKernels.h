@@ -1,4 +1,5 @@
-// Row maths over f32, f16, bf16, q8_0 and q4_0 rows, one table of functions per instruction set.
+// Row maths over f32, f16, bf16, q8_0, q4_0, q4_K and q6_K rows, one table of functions per
+// instruction set.
 //
 // Everything is batch-invariant: an output element is one fixed chain of operations for a given
 // instruction set, whatever the number of rows or tokens in the call, the row's place, or how the
@@ -108,7 +109,7 @@ typedef struct {
 } CFlashKernels_Vectors;
 
 typedef struct {
-  CFlashKernels_Rows f32, f16, bf16, q8_0, q4_0;
+  CFlashKernels_Rows f32, f16, bf16, q8_0, q4_0, q4_K, q6_K;
   CFlashKernels_KeyValue keyValueF32, keyValueF16, keyValueQ8_0;
   CFlashKernels_Vectors vectors;
 } CFlashKernels_Table;

@@ -118,6 +118,7 @@ extension LayerCalibration {
 extension PredictorTensor {
   fileprivate func isWhole(rows: Int, width: Int) -> Bool {
     self.rows == rows && self.width == width && format.fits(width: width)
+      && SideBySide.arranges(format)
       && extent.byteCount == rows * rowByteCount
   }
 }
