@@ -114,6 +114,8 @@ package enum SourceEncoding: Equatable, Sendable {
     case .plain(let format): format
     case .blocks(.q8_0): .q8_0
     case .blocks(.q4_0): .q4_0
+    case .blocks(.q4_K): .q4_K
+    case .blocks(.q6_K): .q6_K
     case .blocks, .unknown: nil
     }
   }

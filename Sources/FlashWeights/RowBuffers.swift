@@ -21,8 +21,8 @@ struct RowBuffers: ~Copyable {
   /// Encodes a row and reads it back: a value or the scale of a block may be too large for f16.
   /// Blocks that the store has too are packed as they are, without rounding.
   ///
-  /// The search for a q4_0 scale finds none then and leaves a block of zeros; where there is one,
-  /// only values up to half of it become zero.
+  /// The searches for scales find none then and leave a block of zeros; where there is one, only
+  /// values up to half of it become zero.
   ///
   /// - Parameter multiplier: what every value is multiplied with.
   mutating func encode(
@@ -45,7 +45,7 @@ struct RowBuffers: ~Copyable {
     unsafe kernels.decodeRow(format, width: width, row: row, into: result)
     unsafe faults.error.add(floats, stored: result, count: width)
     let nonFiniteCount = unsafe kernels.nonFiniteCount(result, count: width)
-    guard format == .q4_0 || nonFiniteCount > 0 else { return }
+    guard (format.isQuantized && format != .q8_0) || nonFiniteCount > 0 else { return }
     for index in 0..<width {
       let (value, stored) = unsafe (floats[index], result[index])
       let isLost = !stored.isFinite || (stored == 0 && abs(value) > Self.largestScale / 2)
@@ -66,13 +66,17 @@ struct RowBuffers: ~Copyable {
     }
   }
 
-  /// Counts the values whose f16 scale, the first of their block, is NaN or infinite.
+  /// Counts the values of blocks of which an f16 scale is NaN or infinite.
   private mutating func countScales(_ blocks: UnsafeRawPointer, _ type: GGUFType) {
     let (valueCount, byteCount) = type.block
+    let first = type == .q6_K ? 208 : 0
     for block in 0..<width / valueCount {
-      let scale = unsafe blocks.loadUnaligned(
-        fromByteOffset: block * byteCount, as: UInt16.self)
-      if scale & 0x7C00 == 0x7C00 { faults.nonFinite += valueCount }
+      func isBad(at offset: Int) -> Bool {
+        let scale = unsafe blocks.loadUnaligned(
+          fromByteOffset: block * byteCount + offset, as: UInt16.self)
+        return scale & 0x7C00 == 0x7C00
+      }
+      if isBad(at: first) || (type == .q4_K && isBad(at: 2)) { faults.nonFinite += valueCount }
     }
   }
 

@@ -31,10 +31,9 @@ package struct StoreFormats: Equatable, Sendable {
     self.head = head
   }
 
-  /// The format of a weight's rows: f16 where the width is no multiple of the format's block.
+  /// The format of a weight's rows: another where the width is no multiple of the format's block.
   func format(_ role: TensorRole, layer: Int?, width: Int) -> RowFormat {
-    let wanted = wanted(role, layer: layer)
-    return wanted.fits(width: width) ? wanted : .f16
+    wanted(role, layer: layer).fitting(width: width)
   }
 
   func wanted(_ role: TensorRole, layer: Int?) -> RowFormat {
@@ -64,7 +63,7 @@ package struct StorePlan: Sendable {
   package let denseHeader: [UInt8]
   package let denseByteCount: Int
   package let bundlesByteCount: Int
-  /// Remarks for the manifest: which rows stay f16, and why.
+  /// Remarks for the manifest: which rows have another format than was asked for, and why.
   package let notes: [String]
 
   /// Bytes of the two weight files.
@@ -135,7 +134,9 @@ package struct StorePlan: Sendable {
     guard !shape.isBias, !shape.role.isNorm else { return nil }
     let wanted = formats.wanted(shape.role, layer: shape.layer)
     guard !wanted.fits(width: shape.width) else { return nil }
-    return "\(shape.name) stays f16: its width \(shape.width) is no multiple of the "
+    let format = wanted.fitting(width: shape.width)
+    return "\(shape.name) \(format == .f16 ? "stays" : "becomes") \(format.rawValue): its width "
+      + "\(shape.width) is no multiple of the "
       + "\(wanted.rawValue) block of \(wanted.valuesPerBlock)"
   }
 }

@@ -94,23 +94,26 @@ package struct GGUFBuilder: Sendable {
 
 /// A tiny model of the family llama as a GGUF file.
 extension GGUFBuilder {
-  /// Random weights: width 64, four query heads of 16, two layers of 64 neurons. `type` is the type
-  /// of the matrices, whose blocks are random bytes with small scales.
+  /// Random weights: width 64, four query heads of 16, two layers of 64 neurons, or four times as
+  /// wide for blocks of 256 values. `type` is the type of the matrices, whose blocks are random
+  /// bytes with small scales.
   package static func llama(
     architecture: String = "llama", type: GGUFType = .f32, seed: UInt64 = 1, vocabulary: Int = 96
   ) -> GGUFBuilder {
+    let width = max(64, type.block.valueCount)
+    let headDimension = width / 4
     var random = SplitMix(seed: seed)
     var file = GGUFBuilder()
     file.entries = [
       ("general.architecture", .string(architecture)),
       ("\(architecture).context_length", .uint32(128)),
-      ("\(architecture).embedding_length", .uint32(64)),
+      ("\(architecture).embedding_length", .uint32(UInt32(width))),
       ("\(architecture).block_count", .uint32(2)),
-      ("\(architecture).feed_forward_length", .uint32(64)),
+      ("\(architecture).feed_forward_length", .uint32(UInt32(width))),
       ("\(architecture).attention.head_count", .uint32(4)),
       ("\(architecture).attention.head_count_kv", .int32s([2, 1])),
       ("\(architecture).attention.layer_norm_rms_epsilon", .float(1e-5)),
-      ("\(architecture).rope.dimension_count", .uint32(16)),
+      ("\(architecture).rope.dimension_count", .uint32(UInt32(headDimension))),
     ]
     func matrix(_ name: String, _ width: Int, _ rows: Int) {
       guard type != .f32 else {
@@ -122,25 +125,28 @@ extension GGUFBuilder {
       for _ in 0..<width * rows / valueCount {
         // A scale, or a scale and a minimum, of 2^-8 to 2^-6 in f16; in MXFP4 an exponent.
         var block = (0..<byteCount).map { _ in UInt8(random.below(256)) }
-        for byte in [1, 3] { block[byte] = 0x1C + UInt8(random.below(8)) }
+        let scales = type == .q6_K ? [209] : [1, 3]
+        for byte in scales { block[byte] = 0x1C + UInt8(random.below(8)) }
         if type == .mxfp4 { block[0] = 120 + UInt8(random.below(4)) }
         bytes += block
       }
       file.tensors.append((name, [width, rows], type, bytes))
     }
-    func norm(_ name: String) { file.add(name, [64], (0..<64).map { _ in 1 + random.signed() }) }
-    matrix("token_embd.weight", 64, vocabulary)
+    func norm(_ name: String) {
+      file.add(name, [width], (0..<width).map { _ in 1 + random.signed() })
+    }
+    matrix("token_embd.weight", width, vocabulary)
     for layer in 0..<2 {
       let keyValueHeads = layer == 0 ? 2 : 1
       norm("blk.\(layer).attn_norm.weight")
-      matrix("blk.\(layer).attn_q.weight", 64, 64)
-      matrix("blk.\(layer).attn_k.weight", 64, 16 * keyValueHeads)
-      matrix("blk.\(layer).attn_v.weight", 64, 16 * keyValueHeads)
-      matrix("blk.\(layer).attn_output.weight", 64, 64)
+      matrix("blk.\(layer).attn_q.weight", width, width)
+      matrix("blk.\(layer).attn_k.weight", width, headDimension * keyValueHeads)
+      matrix("blk.\(layer).attn_v.weight", width, headDimension * keyValueHeads)
+      matrix("blk.\(layer).attn_output.weight", width, width)
       norm("blk.\(layer).ffn_norm.weight")
-      matrix("blk.\(layer).ffn_gate.weight", 64, 64)
-      matrix("blk.\(layer).ffn_up.weight", 64, 64)
-      matrix("blk.\(layer).ffn_down.weight", 64, 64)
+      matrix("blk.\(layer).ffn_gate.weight", width, width)
+      matrix("blk.\(layer).ffn_up.weight", width, width)
+      matrix("blk.\(layer).ffn_down.weight", width, width)
     }
     norm("output_norm.weight")
     return file

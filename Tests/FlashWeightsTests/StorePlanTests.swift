@@ -42,12 +42,13 @@ struct StorePlanTests {
   @Test func partsOfAStrideCoverItWithoutOverlap() {
     for isGated in [true, false] {
       for format in RowFormat.allCases {
-        let layout = layout(width: 32, format: format, isGated: isGated, neurons: 9)
+        let width = max(32, format.valuesPerBlock)
+        let layout = layout(width: width, format: format, isGated: isGated, neurons: 9)
         var owner = [Int](repeating: 0, count: layout.stride)
         for neuron in 0..<layout.neuronsPerStride {
           for part in layout.parts.indices {
             let start = layout.offset(ofPart: part, neuron: neuron)
-            for byte in start..<start + format.byteCount(width: 32) { owner[byte] += 1 }
+            for byte in start..<start + format.byteCount(width: width) { owner[byte] += 1 }
           }
         }
         let used = layout.neuronsPerStride * (layout.frontBytesPerNeuron + layout.lastPartByteCount)

@@ -9,7 +9,7 @@ internal import FlashKernels
   private let encoder: RowEncoder
   private let basisCount: Int
   private let basisWidth: Int
-  /// A row of q8_0 and a row of f32, `capacity` values wide.
+  /// A row of q8_0, the longest of the quantized formats, and a row of f32, `capacity` values wide.
   private let blocks: UnsafeMutableRawPointer
   private let values: UnsafeMutablePointer<Float>
   private let basisRows: UnsafeMutablePointer<UnsafeRawPointer>
@@ -90,9 +90,9 @@ internal import FlashKernels
     fillValues(width: basisWidth, deviation: noise, bits)
     addBasis(coefficients)
     unsafe encoder.encode(values, width: basisWidth, format, into: blocks)
-    let scaleByteCount = 2 * (basisWidth / format.valuesPerBlock)
+    let scaleByteCount = format.scaleBytesPerBlock * (basisWidth / format.valuesPerBlock)
     unsafe row.copyMemory(from: blocks, byteCount: scaleByteCount)
-    unsafe (row + 2 * (width / format.valuesPerBlock)).copyMemory(
+    unsafe (row + format.scaleBytesPerBlock * (width / format.valuesPerBlock)).copyMemory(
       from: blocks + scaleByteCount,
       byteCount: format.byteCount(width: basisWidth) - scaleByteCount)
   }
@@ -113,6 +113,9 @@ internal import FlashKernels
     _ bits: RandomBits
   ) {
     var bits = bits
+    if format.valuesPerBlock == 256 {
+      return unsafe fillSuper(row, format, width: width, deviation: deviation, &bits)
+    }
     let blockCount = width / format.valuesPerBlock
     // The root of the mean square of -8...7, and of -127...127 with -127 twice.
     let scale = Float16(deviation / (format == .q4_0 ? 4.6368 : 73.68)).bitPattern
@@ -133,6 +136,41 @@ internal import FlashKernels
         of: word | Self.isZero(word) & lowest, toByteOffset: place, as: UInt64.self)
       place += 8
     }
+  }
+
+  /// The same for q4_K, whose minima make the mean zero, and for q6_K, by way of GGML's order.
+  private func fillSuper(
+    _ row: UnsafeMutableRawPointer, _ format: RowFormat, width: Int, deviation: Float,
+    _ bits: inout RandomBits
+  ) {
+    let byteCount = format.bytesPerBlock
+    for block in 0..<width / format.valuesPerBlock {
+      let start = unsafe blocks + block * byteCount
+      // 128 and 192 bytes of quants.
+      let quants = format == .q4_K ? 16..<144 : 0..<192
+      for place in stride(from: quants.lowerBound, to: quants.upperBound, by: 8) {
+        unsafe start.storeBytes(of: bits.next(), toByteOffset: place, as: UInt64.self)
+      }
+      if format == .q4_K {
+        // All scales and minima are 32; 4.6098 is the root of the mean square of -7.5...7.5.
+        let scale = deviation / (4.6098 * 32)
+        unsafe start.storeBytes(of: Float16(scale).bitPattern, as: UInt16.self)
+        unsafe start.storeBytes(
+          of: Float16(scale * 7.5).bitPattern, toByteOffset: 2, as: UInt16.self)
+        unsafe (start + 4).initializeMemory(as: UInt8.self, repeating: 0xA0, count: 8)
+        unsafe (start + 12).initializeMemory(as: UInt8.self, repeating: 0, count: 4)
+      } else {
+        // Scales are 8 or -8; 18.48 is the root of the mean square of -32...31.
+        let scale = Float16(deviation / (18.48 * 8))
+        let signs = bits.next()
+        for part in 0..<16 {
+          unsafe start.storeBytes(
+            of: signs >> UInt64(part) & 1 == 0 ? 8 : -8, toByteOffset: 192 + part, as: Int8.self)
+        }
+        unsafe start.storeBytes(of: scale.bitPattern, toByteOffset: 208, as: UInt16.self)
+      }
+    }
+    unsafe LanePacking.pack(format, width: width, blocks: blocks, into: row)
   }
 
   /// 1 in the lowest bit of each byte that is zero; the other bits are of no use.

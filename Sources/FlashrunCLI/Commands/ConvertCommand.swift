@@ -9,7 +9,8 @@ struct ConvertCommand: ParsableCommand {
     discussion: """
       The source is a folder with config.json, one or many safetensors files and, for text, \
       tokenizer.json; or a GGUF file, of several the first. Without --type weights keep their type \
-      where the store has it (f32, f16, bf16, q8_0, q4_0) and become q8_0 otherwise. The store \
+      where the store has it (f32, f16, bf16, q8_0, q4_0, q4_K, q6_K) and become q8_0 otherwise. \
+      q4_K and q6_K are for rows of whole 256 values; others become q4_0 and q8_0. The store \
       appears when it is whole; a conversion that was killed is resumed by the next one.
       """)
 
@@ -74,4 +75,13 @@ struct ConvertCommand: ParsableCommand {
   }
 }
 
-extension RowFormat: ExpressibleByArgument {}
+extension RowFormat: ExpressibleByArgument {
+  /// By name, in upper or lower case: `q4_K`, `q4_k`.
+  package init?(argument: String) {
+    let name = argument.lowercased()
+    guard let format = Self.allCases.first(where: { $0.rawValue.lowercased() == name }) else {
+      return nil
+    }
+    self = format
+  }
+}
