@@ -7,12 +7,11 @@ internal import Synchronization
 ///
 /// A down projection `[model width, neurons]` lies row by row in the source, so a neuron's
 /// column is scattered over all of it. As many columns as `ConversionMemory.columnByteCount` holds
-/// are read at a time: all of them, in order, for ordinary models; else a block of columns, one
-/// piece a row, with the pieces announced to the kernel ahead so that the reads overlap. Columns of
-/// ggml's blocks, which lie along the neurons, are decoded to f32 as they are read.
+/// are read at a time, as they are encoded: all of them, in order, for ordinary models; else a
+/// block of columns, one piece a row, with the pieces announced to the kernel ahead so that the
+/// reads overlap. They are turned tile by tile; ggml's blocks, which lie along the neurons, are
+/// decoded on the way. Where the source has it column by column it is read as up and gate are.
 struct BundleConversion {
-  /// Neurons whose columns are gathered together: a cache line of f32 source values.
-  private static let tileNeuronCount = 16
   /// Pieces of a column block that are announced before the first is read.
   private static let readAheadCount = 256
 
@@ -33,9 +32,14 @@ struct BundleConversion {
     gate = isGated ? conversion.source(conversion.map.source(.gate, layer: layer)) : nil
   }
 
-  private var sources: [RowSource] { [up, down] + (gate.map { [$0] } ?? []) }
+  /// What lies in the source neuron by neuron; down only where the source has it so.
+  private var rowSources: [RowSource] {
+    [up] + (down.tensor.isTurned ? [down] : []) + (gate.map { [$0] } ?? [])
+  }
 
-  var sourceByteCount: Int { sources.reduce(0) { $0 + $1.extent.byteCount } }
+  var sourceByteCount: Int {
+    ([up, down] + (gate.map { [$0] } ?? [])).reduce(0) { $0 + $1.extent.byteCount }
+  }
 
   /// Writes the layer and finishes it. `advance` gets the bytes of the source read.
   func run(advance: (Int) -> Void) throws(StoreError) {
@@ -43,7 +47,9 @@ struct BundleConversion {
     let perStride = layout.neuronsPerStride
     for first in stride(from: 0, to: layout.neuronCount, by: columnsPerBlock) {
       let neurons = first..<min(first + columnsPerBlock, layout.neuronCount)
-      let columns = try readColumns(neurons, advance: advance)
+      let columns =
+        down.tensor.isTurned
+        ? Bytes(count: 0, from: conversion.stock) : try readColumns(neurons, advance: advance)
       let strideCount = (neurons.count + perStride - 1) / perStride
       var left = neurons.count
       try conversion.inParallel(count: strideCount, sliceCount: stridesPerSlice) {
@@ -56,7 +62,7 @@ struct BundleConversion {
       } progress: { strides in
         let done = min(left, strides * perStride)
         left -= done
-        advance(done * (up.rowByteCount(layout.width) + (gate?.rowByteCount(layout.width) ?? 0)))
+        advance(done * rowSources.reduce(0) { $0 + $1.rowByteCount(layout.width) })
       }
     }
     var notes: [String] = []
@@ -78,32 +84,53 @@ struct BundleConversion {
     }
   }
 
-  /// How the columns of down are held.
-  private var columnEncoding: SourceEncoding {
-    if case .blocks = down.encoding { .plain(.f32) } else { down.encoding }
+  /// What is read, in order: extents that are read side by side are one group. Columns that are
+  /// read piece by piece are announced when they are.
+  var reads: [[(file: Int, extent: FileExtent)]] {
+    func place(_ source: RowSource) -> (file: Int, extent: FileExtent) {
+      (source.tensor.fileIndex, source.extent)
+    }
+    let rows = rowSources.map(place)
+    let isWhole = !down.tensor.isTurned && columnsPerBlock >= layout.neuronCount
+    return isWhole ? [[place(down)], rows] : [rows]
   }
 
   /// Columns of down held at a time: whole strides and whole blocks of them.
   private var columnsPerBlock: Int {
-    let columnByteCount = columnEncoding.byteCount(width: layout.width)
+    if down.tensor.isTurned { return layout.neuronCount }
     let unit = layout.neuronsPerStride * down.encoding.valuesPerBlock
-    return max(1, conversion.memory.columnByteCount / (columnByteCount * unit)) * unit
+    let unitByteCount = layout.width * down.rowByteCount(unit)
+    return max(1, conversion.memory.columnByteCount / unitByteCount) * unit
+  }
+
+  /// Neurons whose columns are turned together: whole blocks where a slice has room for that many,
+  /// and no less than a cache line of f32.
+  private var tileNeuronCount: Int {
+    if down.tensor.isTurned { return ColumnTile.leastCount }
+    var count = max(ColumnTile.leastCount, down.encoding.valuesPerBlock)
+    while count > ColumnTile.leastCount, 4 * count * layout.width > conversion.memory.sliceByteCount
+    {
+      count /= 2
+    }
+    return count
   }
 
   private var stridesPerSlice: Int {
-    let strideByteCount = 4 * layout.width * layout.parts.count * layout.neuronsPerStride
-    return max(1, conversion.memory.sliceByteCount / strideByteCount)
+    let neuronByteCount = 4 * layout.width * layout.parts.count
+    let neurons = (conversion.memory.sliceByteCount / neuronByteCount).roundedUp(
+      to: tileNeuronCount)
+    return max(1, neurons / layout.neuronsPerStride)
   }
 
-  /// The columns of down of some neurons: `[model width, neurons]`, read on all threads.
+  /// The columns of down of some neurons as the source encodes them, `[model width, neurons]`, read
+  /// on all threads.
   private func readColumns(
     _ neurons: Range<Int>, advance: (Int) -> Void
   ) throws(StoreError) -> Bytes {
     let pieceByteCount = down.rowByteCount(neurons.count)
     let rowByteCount = down.rowByteCount(layout.neuronCount)
     let start = down.extent.offset + down.rowByteCount(neurons.lowerBound)
-    let heldByteCount = columnEncoding.byteCount(width: neurons.count)
-    let columns = Bytes(count: layout.width * heldByteCount)
+    let columns = Bytes(count: layout.width * pieceByteCount, from: conversion.stock)
     let target = unsafe columns.buffer
     let isWhole = neurons.count == layout.neuronCount
     let rowsPerSlice =
@@ -111,20 +138,15 @@ struct BundleConversion {
     try conversion.inParallel(count: layout.width, sliceCount: rowsPerSlice) {
       rows throws(StoreError) in
       func read(_ rows: Range<Int>) throws(StoreError) {
-        let place = rows.lowerBound * heldByteCount..<rows.upperBound * heldByteCount
-        let part = unsafe UnsafeMutableRawBufferPointer(rebasing: target[place])
-        guard case .blocks(let type) = down.encoding else {
-          return try unsafe down.file.file.read(
-            into: part, at: start + rows.lowerBound * rowByteCount)
-        }
-        let blocks = Bytes(count: rows.count * pieceByteCount)
+        let place = rows.lowerBound * pieceByteCount..<rows.upperBound * pieceByteCount
         try unsafe down.file.file.read(
-          into: blocks.buffer, at: start + rows.lowerBound * rowByteCount)
-        unsafe BlockDecoder.decode(
-          type, blocks.start, blockCount: rows.count * neurons.count / type.block.valueCount,
-          into: part.baseAddress!.assumingMemoryBound(to: Float.self))
+          into: UnsafeMutableRawBufferPointer(rebasing: target[place]),
+          at: start + rows.lowerBound * rowByteCount)
       }
-      if isWhole { return try read(rows) }
+      if isWhole {
+        try read(rows)
+        return conversion.readAhead.advance(rows.count * pieceByteCount)
+      }
       for row in rows {
         down.file.file.willRead(start + row * rowByteCount, byteCount: pieceByteCount)
       }
@@ -142,16 +164,19 @@ struct BundleConversion {
   ) throws(StoreError) -> [ValueFaults] {
     let firstStride = neurons.lowerBound / layout.neuronsPerStride
     let strideCount = (neurons.count + layout.neuronsPerStride - 1) / layout.neuronsPerStride
-    let output = Bytes(count: strideCount * layout.stride)
-    var buffers = RowBuffers(width: layout.width, kernels: conversion.kernels)
+    let output = Bytes(count: strideCount * layout.stride, from: conversion.stock)
+    clearPadding(strideCount, lastNeuron: neurons.count - 1, in: output)
+    var buffers = RowBuffers(
+      width: layout.width, kernels: conversion.kernels, stock: conversion.stock)
     var faults: [ValueFaults] = []
     for (part, description) in layout.parts.enumerated() {
       buffers.faults = ValueFaults()
       let source = source(description.role)
-      if description.role == .down {
+      if description.role == .down, !source.tensor.isTurned {
         encodeColumns(neurons, part: part, columns, of: held, &buffers, into: output)
       } else {
-        let input = try source.rows(neurons, width: layout.width)
+        let input = try source.rows(neurons, width: layout.width, stock: conversion.stock)
+        conversion.readAhead.advance(unsafe input.buffer.count)
         for neuron in 0..<neurons.count {
           unsafe buffers.encode(
             input.start + neuron * source.rowByteCount(layout.width), source.encoding,
@@ -172,43 +197,40 @@ struct BundleConversion {
       + layout.offset(ofPart: part, neuron: neuron % layout.neuronsPerStride)
   }
 
+  /// Makes zero what holds no neuron: the ends of strides, and of the last more.
+  private func clearPadding(_ strideCount: Int, lastNeuron: Int, in output: borrowing Bytes) {
+    let perStride = layout.neuronsPerStride
+    let payload = perStride * (layout.frontBytesPerNeuron + layout.lastPartByteCount)
+    for stride in 0..<strideCount {
+      let isShort = stride == strideCount - 1 && lastNeuron % perStride != perStride - 1
+      let start = stride * layout.stride + (isShort ? 0 : payload)
+      let end = (stride + 1) * layout.stride
+      unsafe UnsafeMutableRawBufferPointer(rebasing: output.buffer[start..<end])
+        .initializeMemory(as: UInt8.self, repeating: 0)
+    }
+  }
+
   private func encodeColumns(
     _ neurons: Range<Int>, part: Int, _ columns: borrowing Bytes, of held: Range<Int>,
     _ buffers: inout RowBuffers, into output: borrowing Bytes
   ) {
-    let elementByteCount = columnEncoding.byteCount(width: 1)
-    let rowByteCount = layout.width * elementByteCount
-    let tile = Bytes(count: Self.tileNeuronCount * rowByteCount)
-    for first in stride(from: neurons.lowerBound, to: neurons.upperBound, by: Self.tileNeuronCount)
-    {
-      let count = min(Self.tileNeuronCount, neurons.upperBound - first)
+    let tileCount = tileNeuronCount
+    let tile = ColumnTile(
+      down.encoding, rows: layout.width, heldCount: held.count, capacity: tileCount,
+      stock: conversion.stock)
+    var first = neurons.lowerBound
+    while first < neurons.upperBound {
+      // Tiles end at multiples of their size, so that no block is decoded for two of them.
       let column = first - held.lowerBound
-      if elementByteCount == 2 {
-        gather(UInt16.self, columns, rowLength: held.count, column: column, count, into: tile)
-      } else {
-        gather(UInt32.self, columns, rowLength: held.count, column: column, count, into: tile)
-      }
+      let count = min(tileCount - column % tileCount, neurons.upperBound - first)
+      unsafe tile.fill(column..<column + count, from: columns.start)
       for index in 0..<count {
-        let neuron = first - neurons.lowerBound + index
         unsafe buffers.encode(
-          tile.start + index * rowByteCount, columnEncoding, multiplier: down.tensor.multiplier,
-          to: layout.parts[part].format, into: output.start + place(ofPart: part, neuron: neuron))
+          tile.column(index), tile.encoding, multiplier: down.tensor.multiplier,
+          to: layout.parts[part].format,
+          into: output.start + place(ofPart: part, neuron: first - neurons.lowerBound + index))
       }
-    }
-  }
-
-  /// Transposes `count` columns of `[model width, rowLength]` from `column` on into rows of `tile`.
-  private func gather<Element: FixedWidthInteger>(
-    _: Element.Type, _ columns: borrowing Bytes, rowLength: Int, column: Int, _ count: Int,
-    into tile: borrowing Bytes
-  ) {
-    let source = unsafe columns.start.assumingMemoryBound(to: Element.self)
-    let target = unsafe tile.start.assumingMemoryBound(to: Element.self)
-    for row in 0..<layout.width {
-      let piece = unsafe source + row * rowLength + column
-      for index in 0..<count {
-        unsafe target[index * layout.width + row] = piece[index]
-      }
+      first += count
     }
   }
 }

@@ -94,6 +94,12 @@ struct File: ~Copyable, Sendable {
     _ = posix_fadvise(descriptor, offset, byteCount, POSIX_FADV_WILLNEED)
   }
 
+  /// Lets the device begin to write what is in an extent, so that the flush at the end finds
+  /// little: the kernel does so for pages that nobody needs.
+  func startWriting(_ extent: FileExtent) {
+    _ = posix_fadvise(descriptor, extent.offset, extent.byteCount, POSIX_FADV_DONTNEED)
+  }
+
   func write(_ buffer: UnsafeRawBufferPointer, at offset: Int) throws(StoreError) {
     var done = 0
     while done < buffer.count {

@@ -60,6 +60,8 @@ package struct SourceTensor: Equatable, Sendable {
   var order = RowOrder.asStored
   /// What every value is multiplied with.
   var multiplier: Float = 1
+  /// Whether the file holds the matrix column by column; `shape` is the model's all the same.
+  var isTurned = false
 
   package init(
     fileIndex: Int, name: String, encoding: SourceEncoding, shape: [Int], extent: FileExtent

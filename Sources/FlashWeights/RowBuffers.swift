@@ -10,16 +10,16 @@ struct RowBuffers: ~Copyable {
   /// What was met in the rows so far.
   var faults = ValueFaults()
 
-  init(width: Int, kernels: Kernels) {
+  init(width: Int, kernels: Kernels, stock: ByteStock) {
     self.width = width
     self.kernels = kernels
     encoder = RowEncoder(kernels)
-    values = Bytes(count: 4 * width)
-    stored = Bytes(count: 4 * width)
+    values = Bytes(count: 4 * width, from: stock)
+    stored = Bytes(count: 4 * width, from: stock)
   }
 
   /// Encodes a row and reads it back: a value or the scale of a block may be too large for f16.
-  /// Blocks that the store has too are packed as they are, without rounding.
+  /// Values and blocks that the store has too are taken as they are, without rounding.
   ///
   /// The searches for scales find none then and leave a block of zeros; where there is one, only
   /// values up to half of it become zero.
@@ -35,6 +35,11 @@ struct RowBuffers: ~Copyable {
     }
     let floats = unsafe values.start.assumingMemoryBound(to: Float.self)
     unsafe decode(source, encoding, into: floats)
+    if encoding == .plain(format), multiplier == 1 {
+      unsafe row.copyMemory(from: source, byteCount: format.byteCount(width: width))
+      faults.nonFinite += unsafe kernels.nonFiniteCount(floats, count: width)
+      return
+    }
     if multiplier != 1 {
       for index in 0..<width { unsafe floats[index] *= multiplier }
     }
@@ -43,9 +48,10 @@ struct RowBuffers: ~Copyable {
     guard format != .f32 else { return }
     let result = unsafe stored.start.assumingMemoryBound(to: Float.self)
     unsafe kernels.decodeRow(format, width: width, row: row, into: result)
-    unsafe faults.error.add(floats, stored: result, count: width)
+    let bound = unsafe faults.error.add(floats, stored: result, count: width)
     let nonFiniteCount = unsafe kernels.nonFiniteCount(result, count: width)
     guard (format.isQuantized && format != .q8_0) || nonFiniteCount > 0 else { return }
+    guard nonFiniteCount > 0 || !(bound <= Self.largestScale / 2) else { return }
     for index in 0..<width {
       let (value, stored) = unsafe (floats[index], result[index])
       let isLost = !stored.isFinite || (stored == 0 && abs(value) > Self.largestScale / 2)
@@ -116,9 +122,10 @@ struct RoundingError: Codable, Equatable, Sendable {
     total.power += part.power
   }
 
+  /// Adds a row's and returns a bound of its values' magnitudes, infinite where one is not finite.
   mutating func add(
     _ values: UnsafePointer<Float>, stored: UnsafePointer<Float>, count: Int
-  ) {
+  ) -> Float {
     let (a, b) = unsafe (UnsafeRawPointer(values), UnsafeRawPointer(stored))
     var (squares, power) = (SIMD8<Float>.zero, SIMD8<Float>.zero)
     let whole = count / 8 * 8
@@ -133,8 +140,9 @@ struct RoundingError: Codable, Equatable, Sendable {
       squares[0] += difference * difference
       power[0] += unsafe values[index] * values[index]
     }
-    guard squares.sum().isFinite, power.sum().isFinite else { return }
+    guard squares.sum().isFinite, power.sum().isFinite else { return .infinity }
     self.squares += Double(squares.sum())
     self.power += Double(power.sum())
+    return power.max().squareRoot()
   }
 }

@@ -18,6 +18,8 @@ struct RowConversion {
   let pool: WorkerPool
   let kernels: Kernels
   let memory: ConversionMemory
+  let stock = ByteStock()
+  let readAhead: ReadAhead
 
   init(_ converter: Converter, _ writer: StoreWriter) {
     source = converter.source
@@ -30,6 +32,7 @@ struct RowConversion {
     var memory = converter.options.memory
     memory.sliceByteCount = min(memory.sliceByteCount, (32 << 20) / pool.threadCount)
     self.memory = memory
+    readAhead = ReadAhead(files: source.files)
   }
 
   /// Writes every tensor and layer that is not finished yet, in the order of the files.
@@ -41,6 +44,8 @@ struct RowConversion {
       progress(done, total)
     }
     advance(0)
+    planReads()
+    readAhead.advance(0)
     for (index, tensor) in plan.tensors.enumerated() {
       let source = source(map.source(tensor.role, isBias: tensor.isBias, layer: tensor.layer))
       if writer.isFinished(tensor: index) {
@@ -59,6 +64,17 @@ struct RowConversion {
     }
   }
 
+  /// Tells `readAhead` what `run` will read, in its order.
+  private func planReads() {
+    for (index, tensor) in plan.tensors.enumerated() where !writer.isFinished(tensor: index) {
+      let source = map.source(tensor.role, isBias: tensor.isBias, layer: tensor.layer)
+      readAhead.append([(source.fileIndex, source.extent)])
+    }
+    for layer in plan.bundles.indices where !writer.isFinished(layer: layer) {
+      for group in BundleConversion(self, layer: layer).reads { readAhead.append(group) }
+    }
+  }
+
   func source(_ tensor: SourceTensor) -> RowSource {
     RowSource(file: source.files[tensor.fileIndex], tensor: tensor)
   }
@@ -70,9 +86,10 @@ struct RowConversion {
     let rowsPerSlice = max(1, memory.sliceByteCount / (4 * tensor.width))
     let faults = Mutex(ValueFaults())
     try inParallel(count: tensor.rows, sliceCount: rowsPerSlice) { rows throws(StoreError) in
-      var buffers = RowBuffers(width: tensor.width, kernels: kernels)
-      let input = try source.rows(rows, width: tensor.width)
-      let output = Bytes(count: rows.count * tensor.rowByteCount)
+      var buffers = RowBuffers(width: tensor.width, kernels: kernels, stock: stock)
+      let input = try source.rows(rows, width: tensor.width, stock: stock)
+      readAhead.advance(unsafe input.buffer.count)
+      let output = Bytes(count: rows.count * tensor.rowByteCount, from: stock)
       for row in 0..<rows.count {
         unsafe buffers.encode(
           input.start + row * source.rowByteCount(tensor.width), source.encoding,
@@ -129,19 +146,23 @@ struct RowSource: Sendable {
   func rowByteCount(_ width: Int) -> Int { encoding.byteCount(width: width) }
 
   /// Whole rows of the model, encoded as in the file.
-  func rows(_ rows: Range<Int>, width: Int) throws(StoreError) -> Bytes {
+  func rows(_ rows: Range<Int>, width: Int, stock: ByteStock) throws(StoreError) -> Bytes {
     let size = rowByteCount(width)
-    let bytes = Bytes(count: rows.count * size)
-    guard tensor.order != .asStored else {
+    let bytes = Bytes(count: rows.count * size, from: stock)
+    guard case .neighbours(let headDimension, _) = tensor.order else {
       try unsafe file.file.read(into: bytes.buffer, at: extent.offset + rows.lowerBound * size)
       return bytes
     }
     guard tensor.shape.count > 1 else { return try vector(width: width) }
+    // Rows change places inside their heads only: whole heads are read at once.
+    let first = rows.lowerBound / headDimension * headDimension
+    let heads = Bytes(
+      count: min(rows.upperBound.roundedUp(to: headDimension), tensor.shape[0]) * size
+        - first * size, from: stock)
+    try unsafe file.file.read(into: heads.buffer, at: extent.offset + first * size)
     for row in rows {
-      let place = (row - rows.lowerBound) * size
-      try unsafe file.file.read(
-        into: UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[place..<place + size]),
-        at: extent.offset + tensor.order.source(of: row) * size)
+      unsafe (bytes.start + (row - rows.lowerBound) * size).copyMemory(
+        from: heads.start + (tensor.order.source(of: row) - first) * size, byteCount: size)
     }
     return bytes
   }

@@ -88,7 +88,9 @@ package final class StoreWriter: Sendable {
       "rows of \(tensor.name) must be whole and inside it")
     let hashes = unsafe RowHashes.hash(rows: rows, rowByteCount: rowByteCount)
     try workplace.step("write \(tensor.name)")
-    try unsafe dense.write(rows, at: tensor.extent.offset + firstRow * rowByteCount)
+    let offset = tensor.extent.offset + firstRow * rowByteCount
+    try unsafe dense.write(rows, at: offset)
+    dense.startWriting(FileExtent(offset: offset, byteCount: rows.count))
     note(hashes, of: .tensor(index), first: firstRow, rowCount: tensor.rows)
   }
 
@@ -105,7 +107,9 @@ package final class StoreWriter: Sendable {
       strides: strides, layout: layout,
       neuronCount: layout.neuronCount(inStrides: firstStride..<firstStride + strideCount))
     try workplace.step("write layers.\(layer).bundles")
-    try unsafe bundles.write(strides, at: layout.extent.offset + firstStride * layout.stride)
+    let offset = layout.extent.offset + firstStride * layout.stride
+    try unsafe bundles.write(strides, at: offset)
+    bundles.startWriting(FileExtent(offset: offset, byteCount: strides.count))
     note(
       hashes, of: .layer(layer), first: firstStride * layout.neuronsPerStride,
       rowCount: layout.neuronCount)

@@ -18,7 +18,8 @@ struct ConversionRun {
     var options = ConversionOptions(
       formats: formats, layout: layout, overwrite: overwrite, generator: Version.generator)
     options.preTokenizer = preTokenizer
-    options.threadCount = WorkerPool.physicalCoreCount
+    // One more than the cores: while a thread waits for the device, another turns and packs.
+    options.threadCount = WorkerPool.physicalCoreCount + 1
     let converter = try Converter(source: source, target: target, options: options)
     try Interrupts.explainPartialStore(at: target, console: console)
     let free = try converter.freeByteCount()
