@@ -8,7 +8,6 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case usage = 64
     case badData = 65
     case noInput = 66
-    case planned = 69
     case inputOutput = 74
     case interrupted = 130
   }
@@ -20,7 +19,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     case sizeMismatch, dataLength
     // Checkpoints as a whole.
     case pointerFile, unsafeShardName, missingShard, shardIndex, pickledWeights, notACheckpoint
-    case gguf, plannedFormat, configuration, unsupportedModel, layout
+    case gguf, configuration, unsupportedModel, layout
     case missingTensor, unexpectedTensor, tensorShape, tiedHead, companion
     // Stores.
     case manifest, futureVersion, missingFile, storeFileLength, damagedExtent, damagedFile
@@ -31,7 +30,6 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     package var category: Category {
       switch self {
       case .noSuchFile, .missingShard, .notACheckpoint: .noInput
-      case .plannedFormat: .planned
       case .unusableTarget, .targetExists, .targetBusy: .usage
       case .diskSpace, .inputOutput: .inputOutput
       case .interrupted: .interrupted

@@ -165,4 +165,30 @@ extension GGUFBuilder {
     ]
     if let pre { entries.append(("tokenizer.ggml.pre", .string(pre))) }
   }
+
+  /// The same f32 weights as PowerInfer writes them, with predictors of random values.
+  package func asPowerInfer(rank: Int) -> GGUFBuilder {
+    var file = self
+    file.magic = "PWRI"
+    var random = SplitMix(seed: 9)
+    func matrix(_ name: String, _ width: Int, _ rows: Int) {
+      file.add(name, [width, rows], (0..<width * rows).map { _ in random.signed() })
+    }
+    for index in tensors.indices where tensors[index].name.hasSuffix(".ffn_down.weight") {
+      let (name, dimensions, _, bytes) = tensors[index]
+      let (neurons, width) = (dimensions[0], dimensions[1])
+      var turned: [UInt8] = []
+      for neuron in 0..<neurons {
+        for row in 0..<width {
+          let place = 4 * (row * neurons + neuron)
+          turned += bytes[place..<place + 4]
+        }
+      }
+      let layer = String(name.dropLast("ffn_down.weight".count))
+      file.tensors[index] = (layer + "ffn_down_t.weight", [width, neurons], .f32, turned)
+      matrix(layer + "fc1.weight", width, rank)
+      matrix(layer + "fc2.weight", rank, neurons)
+    }
+    return file
+  }
 }

@@ -221,6 +221,20 @@ struct GGUFConversionTests {
 }
 
 extension GGUFConversionTests {
+  /// Down projections column by column, a ReLU, and predictors that are left out.
+  @Test(arguments: [nil, RowFormat.q8_0])
+  func powerInferFilesGiveTheSameNeurons(format: RowFormat?) throws {
+    let usual = GGUFBuilder.llama()
+    let expected = try convert(usual, format).manifest
+    let (store, manifest) = try convert(usual.asPowerInfer(rank: 8), format)
+    #expect(manifest.bundles.map(\.checksum) == expected.bundles.map(\.checksum))
+    #expect(store.configuration.activation == .relu && expected.configuration.activation == .silu)
+    #expect(manifest.notes.contains { $0.contains("predictors are left out") })
+    var other = usual.asPowerInfer(rank: 8)
+    other.magic = "GGUF"
+    #expect(try refusal(other).tensor == "blk.0.ffn_down.weight")
+  }
+
   @Test func tokensWithoutTextGetNamesAndTwinsLeaveTheTokenizerOut() throws {
     var file = GGUFBuilder.llama()
     file.addTokenizer("gpt2", pre: "gpt-2")

@@ -98,8 +98,7 @@ struct GGUFReaderTests {
     file.magic = "PWRI"
     let path = try write(file.bytes)
     #expect(try GGUFFile(path: path).isPowerInfer)
-    let error = #expect(throws: StoreError.self) { try GGUFSource(path: path) }
-    #expect(error?.category == .planned)
+    #expect(try GGUFSource(path: path).configuration[path: "derived.activation"]?.string == "relu")
   }
 
   @Test func otherByteOrderIsTold() throws {
@@ -177,36 +176,5 @@ struct GGUFReaderTests {
     _ = try write(other.bytes, names[2])
     let mixed = #expect(throws: StoreError.self) { try GGUFModel(path: folder / names[0]) }
     #expect(mixed?.key == "split.tensors.count" && mixed?.file == folder / names[2])
-  }
-
-  /// Whatever the bytes say, reading ends with a value or an error: no trap, no read outside.
-  @Test func mutatedFilesAreReadOrRefused() throws {
-    var file = GGUFBuilder.llama(type: .q8_0)
-    file.addTokenizer("llama")
-    let bytes = file.bytes
-    let path = try write(bytes)
-    let front = try GGUFFile(path: path).dataOffset
-    let mutated = folder / "mutated.gguf"
-    var random = SplitMix(seed: 20)
-    var readCount = 0
-    for _ in 0..<(isOptimizedBuild ? 20_000 : 300) {
-      var copy = bytes
-      for _ in 0...random.below(3) {
-        let place = random.below(front)
-        switch random.below(4) {
-        case 0: copy[place] = UInt8(random.below(256))
-        case 1: copy[place] ^= 1 << UInt8(random.below(8))
-        case 2:
-          for index in place..<min(place + 8, front) { copy[index] = random.chance(0.5) ? 0xFF : 0 }
-        default: copy.removeSubrange(place..<min(place + random.below(9), copy.count))
-        }
-      }
-      if random.chance(0.1) { copy.removeLast(random.below(copy.count)) }
-      try Data(copy).write(to: URL(filePath: mutated))
-      let converter = try? Converter(
-        readingOnly: mutated, options: ConversionOptions(formats: StoreFormats()))
-      if converter != nil { readCount += 1 }
-    }
-    #expect(readCount > 0, "some mutations change nothing that matters")
   }
 }

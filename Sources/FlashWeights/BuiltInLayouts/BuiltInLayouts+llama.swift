@@ -153,8 +153,8 @@ extension BuiltInLayouts {
             "epsilon": { "keys": ["attention.layer_norm_rms_epsilon"] }
           },
           "activation": {
-            "source": { "keys": [], "absent": "silu" },
-            "allowed": { "silu": "silu" }
+            "source": { "keys": ["derived.activation"], "absent": "silu" },
+            "allowed": { "silu": "silu", "relu": "relu" }
           },
           "isGated": true,
           "positions": {

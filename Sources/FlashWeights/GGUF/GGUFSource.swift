@@ -11,7 +11,11 @@ internal import FlashIO
 /// - `derived.tied_head`: whether there is no output head of its own,
 /// - `derived.end_tokens`: the tokens that end a text or a turn,
 /// - `derived.rope_scaling`: RoPE's scaling, spelled as checkpoints do,
+/// - `derived.activation`: `relu` for PowerInfer's files, whose models have no other,
 /// - `derived.has.attn_q.bias` and so on: tensors that layer 0 has.
+///
+/// PowerInfer's `ffn_down_t` is `ffn_down` column by column, and is known by that name. Its
+/// predictors, `fc1` and `fc2` of each layer, are left out.
 package struct GGUFSource: ModelSource {
   package let model: GGUFModel
   package let path: String
@@ -27,38 +31,28 @@ package struct GGUFSource: ModelSource {
 
   /// Opens the files. `preTokenizer` names how text is split, instead of `tokenizer.ggml.pre`.
   ///
-  /// Throws what `GGUFModel` does, `plannedFormat` for PowerInfer's files, `unsupportedModel` for
-  /// RoPE that the decoder does not have.
+  /// Throws what `GGUFModel` does, and `unsupportedModel` for RoPE that the decoder does not have.
   package init(path: String, preTokenizer: String? = nil) throws(StoreError) {
     model = try GGUFModel(path: path)
     self.path = path
     let metadata = model.metadata
-    guard !metadata.isPowerInfer else {
-      throw StoreError(
-        .plannedFormat, "is PowerInfer's form of GGUF, whose conversion is planned but not built",
-        file: path, offset: 0)
-    }
     for file in model.files where !file.hasData {
       throw StoreError(
         .gguf, "holds metadata and no weights", file: file.path, offset: file.dataOffset,
         expected: "\(file.tensors.last?.extent.end ?? 0) bytes", found: "\(file.data.byteCount)")
     }
     files = model.files.map(\.data)
-    var tensors: [String: SourceTensor] = [:]
-    for (index, file) in model.files.enumerated() {
-      for tensor in file.tensors {
-        tensors[tensor.name] = SourceTensor(
-          fileIndex: index, name: tensor.name, encoding: SourceEncoding(tensor.type),
-          shape: tensor.shape, extent: tensor.extent)
-      }
-    }
+    let tensors = Self.tensors(model)
     self.tensors = tensors
     configuration = try Self.configuration(metadata, tensors, files)
     var digests: [String] = []
     for file in model.files { digests.append(try file.headerDigest()) }
     digest = digests.count == 1 ? digests[0] : SHA256.digest(lines: digests)
     let text = try GGUFTokenizer(metadata, preTokenizer: preTokenizer)
-    notes = text.notes
+    let predictors = model.files.flatMap(\.tensors).filter { PowerInfer.isPredictor($0.name) }
+    notes =
+      text.notes
+      + (metadata.isPowerInfer && !predictors.isEmpty ? [PowerInfer.noteOnPredictors] : [])
     companions = text.files
     let rows = tensors["token_embd.weight"]?.shape.first
     if let rows, let tokens = text.tokenCount, tokens != rows {
@@ -66,6 +60,27 @@ package struct GGUFSource: ModelSource {
         .tensorShape, "disagrees with the vocabulary", file: path, tensor: "token_embd.weight",
         expected: "\(tokens) rows, one for each of tokenizer.ggml.tokens", found: "\(rows)")
     }
+  }
+
+  private static func tensors(_ model: GGUFModel) -> [String: SourceTensor] {
+    var tensors: [String: SourceTensor] = [:]
+    for (index, file) in model.files.enumerated() {
+      for tensor in file.tensors {
+        var source = SourceTensor(
+          fileIndex: index, name: tensor.name, encoding: SourceEncoding(tensor.type),
+          shape: tensor.shape, extent: tensor.extent)
+        var name = tensor.name
+        if model.metadata.isPowerInfer {
+          if PowerInfer.isPredictor(name) { continue }
+          if let usual = PowerInfer.usualName(name) {
+            name = usual
+            source = source.turned
+          }
+        }
+        tensors[name] = source
+      }
+    }
+    return tensors
   }
 
   package var companionNames: [String] { companions.map(\.name) }
@@ -95,6 +110,7 @@ package struct GGUFSource: ModelSource {
     if let rows = tensors["token_embd.weight"]?.shape.first {
       json["derived.vocabulary"] = .integer(rows)
     }
+    if metadata.isPowerInfer { json["derived.activation"] = .string("relu") }
     json["derived.tied_head"] = .bool(tensors["output.weight"] == nil)
     for name in tensors.keys where name.hasPrefix("blk.0.") {
       json["derived.has.\(name.dropFirst("blk.0.".count))"] = .bool(true)
@@ -135,5 +151,37 @@ package struct GGUFSource: ModelSource {
       return try metadata.numbers(key, GGUFEntry.json).map { .array($0) }
     default: return GGUFEntry.json(entry.type, entry.bits)
     }
+  }
+}
+
+/// How PowerInfer's files differ from others: down projections column by column, and predictors
+/// (PowerInfer, convert.py and llama.cpp).
+enum PowerInfer {
+  static let noteOnPredictors =
+    "the file's predictors are left out; flashrun calibrate makes the store's own"
+
+  /// `blk.N.fc1.weight` and `blk.N.fc2.weight`.
+  static func isPredictor(_ name: String) -> Bool {
+    name.hasPrefix("blk.") && (name.hasSuffix(".fc1.weight") || name.hasSuffix(".fc2.weight"))
+  }
+
+  /// The name of the tensor that `ffn_down_t` stands for; nil for other tensors.
+  static func usualName(_ name: String) -> String? {
+    for end in ["weight", "bias"] where name.hasSuffix(".ffn_down_t.\(end)") {
+      return name.dropLast("ffn_down_t.\(end)".count) + "ffn_down.\(end)"
+    }
+    return nil
+  }
+}
+
+extension SourceTensor {
+  /// A matrix whose columns are the file's rows, or a vector as it is.
+  fileprivate var turned: SourceTensor {
+    guard shape.count == 2 else { return self }
+    var tensor = SourceTensor(
+      fileIndex: fileIndex, name: name, encoding: encoding, shape: shape.reversed(),
+      extent: extent)
+    tensor.isTurned = true
+    return tensor
   }
 }
