@@ -51,6 +51,15 @@ extension SynthShape {
       "rms_norm_eps": 1e-5, "tie_word_embeddings": false, "bos_token_id": 1, "eos_token_id": 2
     }
     """,
+    "llama-3-8b": """
+    {
+      "architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
+      "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+      "vocab_size": 128256, "max_position_embeddings": 8192, "hidden_act": "silu",
+      "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "tie_word_embeddings": false,
+      "bos_token_id": 128000, "eos_token_id": 128001
+    }
+    """,
     "opt-6.7b": """
     {
       "architectures": ["OPTForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
