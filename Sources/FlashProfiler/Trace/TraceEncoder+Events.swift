@@ -56,6 +56,7 @@ extension TraceEncoder {
     arguments("layer", layer)
     closeArguments()
     openLayer = layer
+    flowed.removeAll(keepingCapacity: true)
     for read in ahead where read.label.layer == layer { appendFlow(read, arrival: time) }
     ahead.removeAll { $0.label.layer == layer }
   }
@@ -112,9 +113,13 @@ extension TraceEncoder {
     stamp(read.end, read.number)
     close()
     guard !read.isFailed, read.label.layer >= 0, read.label.purpose != .guess else { return }
+    // One for each layer and purpose: hundreds between the same two slices would be one to the eye,
+    // and two of five bytes of the file.
     if openLayer == read.label.layer {
-      appendFlow(read, arrival: read.end)
-    } else if ahead.count < Self.aheadCapacity {
+      if flowed.insert(read.label.purpose).inserted { appendFlow(read, arrival: read.end) }
+    } else if ahead.count < Self.aheadCapacity,
+      !ahead.contains(where: { $0.label == read.label })
+    {
       ahead.append(read)
     }
   }

@@ -9,7 +9,8 @@ import FlashIO
 /// - span: `X` on the track of its kind, args layer;
 /// - read: `b` and `e` "read" of one id, args of `b`: layer, purpose, file, offset, bytes, and
 ///   failed where it did;
-/// - consumption: flow `s` "bytes" at the read's start, `f` where the layer that wants it has it;
+/// - consumption: flow `s` "bytes" at a read's start, `f` where the layer that wants it has it, for
+///   the first read of each purpose for a layer;
 /// - wanted strides: `i` "wanted" on track 9, args layer, count, gaps (`StrideGaps`);
 /// - counters: `C` "reads in flight"; "hit rate" of each layer in percent; "bytes resident" in
 ///   slots of the window;
@@ -24,9 +25,11 @@ final class TraceEncoder {
   /// The latest time of any event.
   var now = 0
   var openLayer: Int?
-  /// Reads ahead of their layer, for flows to it.
+  /// Reads ahead of their layer, the first for each, for flows to it.
   var ahead: [TraceRead] = []
-  static let aheadCapacity = 256
+  static let aheadCapacity = 64
+  /// Purposes of reads that have a flow to the open layer.
+  var flowed: Set<ReadLabel.Purpose> = []
   /// Flows are the only events of which several come at once.
   private static let flowByteCount = 256
 
@@ -40,6 +43,7 @@ final class TraceEncoder {
   init(textCapacity: Int) {
     text = TraceText(capacity: textCapacity)
     ahead.reserveCapacity(Self.aheadCapacity)
+    flowed.reserveCapacity(ReadLabel.Purpose.allCases.count)
   }
 
   static var memoryByteCount: Int { aheadCapacity * MemoryLayout<TraceRead>.stride }
@@ -57,6 +61,7 @@ final class TraceEncoder {
     run += 1
     openLayer = nil
     ahead.removeAll(keepingCapacity: true)
+    flowed.removeAll(keepingCapacity: true)
   }
 
   /// Begins an event whose args are JSON that the caller appends.
