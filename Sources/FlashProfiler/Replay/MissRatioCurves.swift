@@ -16,9 +16,6 @@ package struct MissRatioCurves: Sendable {
     package var points: [Point]
   }
 
-  /// Decoded tokens that are looked at; more of a long run hardly change its curves.
-  package static let mostTokens = 256
-
   private let replay: ReplacementReplay
   private let distances: StackDistances
   private let cuts: [[Int]]
@@ -31,7 +28,7 @@ package struct MissRatioCurves: Sendable {
   /// - Precondition: `run.hasSets`.
   package init(_ run: RecordedRun) {
     first = run.firstDecoded
-    let sets = run.sets.prefix(first + Self.mostTokens)
+    let sets = run.sets
     replay = ReplacementReplay(sets)
     distances = StackDistances(sets, countedFrom: first)
     cuts = run.header.layers.map { Self.cuts($0, sliceByteCount: run.header.run.sliceBytes) }

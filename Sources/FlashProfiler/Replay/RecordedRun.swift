@@ -1,9 +1,10 @@
 package import FlashIO
 package import FlashWindow
 
-/// The first run of a trace, whole in memory: what its chunks of tokens read, wanted and took.
+/// The beginning of a trace's first run, in memory: what its chunks of tokens read, wanted and took.
 ///
-/// A read takes 90 bytes and a stride that a layer wanted four.
+/// A read takes 90 bytes and a stride that a layer wanted four, so that of a long run only the prompt
+/// and `mostTokens` decoded tokens are taken.
 package struct RecordedRun: Sendable {
   /// A chunk of tokens that went through all layers together: in decode one token.
   package struct Forward: Sendable, Equatable {
@@ -44,7 +45,12 @@ package struct RecordedRun: Sendable {
     header.layers.indices.contains { sets.useCount(layer: .init($0)) > 0 }
   }
 
-  /// Reads a trace to its end.
+  /// Whether more tokens were decoded than are taken.
+  package private(set) var isShortened = false
+  /// Decoded tokens that are taken; more hardly change what follows from them.
+  package static let mostTokens = 256
+
+  /// Reads a trace, to its end or as far as it is taken.
   ///
   /// - Throws: `TraceError`, also for sets that no run can have had.
   package init(_ reader: TraceReader) throws(TraceError) {
@@ -55,7 +61,8 @@ package struct RecordedRun: Sendable {
     sets = ActiveSetTrace(strideCounts: header.layers.map(\.strides))
     var lastStrides = header.layers.map { _ in Int32(-1) }
     var found: [TraceRead] = []
-    while let item = try reader.next() {
+    var decodedCount = 0
+    while !isShortened, let item = try reader.next() {
       switch item {
       case .header: furtherRunCount += 1
       case _ where furtherRunCount > 0: continue
@@ -66,8 +73,12 @@ package struct RecordedRun: Sendable {
         for stride in strides { sets.append(StrideIndex(Int(stride)), layer: LayerIndex(layer)) }
       case .event(.read(let read)): found.append(read)
       case .event(let event):
-        if case .forwardBegan = event { lastStrides = lastStrides.map { _ in -1 } }
-        note(event)
+        if case .forwardBegan(let begun) = event {
+          lastStrides = lastStrides.map { _ in -1 }
+          if !begun.isPrompt { decodedCount += 1 }
+          isShortened = decodedCount > Self.mostTokens
+        }
+        if !isShortened { note(event) }
       }
     }
     // A chunk that was cut off in the middle is none, and its sets are not those of a token.
@@ -75,6 +86,7 @@ package struct RecordedRun: Sendable {
     sets.endToken()
     sets = sets.prefix(forwards.count)
     isCut = reader.isCut
+    found.sort { $0.number < $1.number }
     place(found)
   }
 
@@ -105,11 +117,11 @@ package struct RecordedRun: Sendable {
     }
   }
 
-  /// Sorts reads and finds for each the chunk in which it began.
+  /// Finds for each read, in the order they were submitted, the chunk in which it began.
   private mutating func place(_ found: [TraceRead]) {
     var forward = 0
     reads.reserveCapacity(found.count)
-    for read in found.sorted(by: { $0.number < $1.number }) where !read.isFailed {
+    for read in found where !read.isFailed {
       while forward + 1 < forwards.count, forwards[forward + 1].start <= read.start {
         forward += 1
       }
