@@ -1,10 +1,10 @@
 import FlashIO
 import FlashKernels
-import FlashProfiler
 import FlashTestSupport
 import FlashWindow
 import Testing
 
+@testable import FlashProfiler
 @testable import FlashWeights
 
 /// From what a token moves to tokens a second.
@@ -48,6 +48,30 @@ struct SpeedPredictionTests {
     let seconds = Self.device.seconds(scatteredReads: 100, byteCount: 100 * 4608 + 2e6)
     #expect(abs(seconds - 0.002) < 1e-12)
     #expect(Self.device.seconds(sequentialBytes: 4e9) == 2)
+  }
+}
+
+/// What reads take of the processor.
+struct ReadCostTests {
+  @Test func aCallAndAReadAreToldApart() {
+    let cost = ReadCost(alone: 18e-6, together: 3e-6, count: 16)
+    #expect(abs(cost.secondsPerCall - 16e-6) < 1e-12 && abs(cost.secondsPerRead - 2e-6) < 1e-12)
+    #expect(abs(cost.seconds(calls: 1, reads: 16) - 48e-6) < 1e-12)
+    #expect(ReadCost(alone: 1e-6, together: 2e-6, count: 16).secondsPerCall == 0)
+  }
+
+  @Test func slicesThatLackNothingMakeNoCall() {
+    #expect(ReadCost.calls(reads: 0, slices: 12) == 0)
+    #expect(ReadCost.calls(reads: 9, slices: 1) == 1)
+    #expect(abs(ReadCost.calls(reads: 1, slices: 12) - 1) < 1e-9)
+    #expect(abs(ReadCost.calls(reads: 2, slices: 2) - 1.5) < 1e-9)
+    #expect(ReadCost.calls(reads: 10_000, slices: 12) > 11.99)
+  }
+
+  @Test func aFileIsMeasured() throws {
+    let file = try FlashFile(path: ProjectFiles.sample + "/model.safetensors")
+    let cost = try #require(ReadCost.measure(file: file, readByteCount: 4096))
+    #expect(cost.secondsPerRead >= 0 && cost.secondsPerCall + cost.secondsPerRead > 0)
   }
 }
 

@@ -26,11 +26,17 @@ package struct HostRates: Sendable, Equatable {
   package var memory: Double?
   /// Nil where nothing is to be read.
   package var device: DeviceProfile?
+  /// What reads take of the processor.
+  package var readCost: ReadCost
 
-  package init(arithmetic: [RowWork: Double], memory: Double?, device: DeviceProfile?) {
+  package init(
+    arithmetic: [RowWork: Double], memory: Double?, device: DeviceProfile?,
+    readCost: ReadCost = .none
+  ) {
     self.arithmetic = arithmetic
     self.memory = memory
     self.device = device
+    self.readCost = readCost
   }
 
   /// Seconds of arithmetic over so many bytes of each kind; what was not measured goes at the

@@ -44,7 +44,7 @@ package struct SpeedPrediction: Sendable, Equatable {
   private static let shareOfKernelRate = 0.92
   /// Finding a neuron in the window: a decoded token of decilm-6b at 70 % spends 3 ms apart from
   /// kernels and reads on 28,000 of them.
-  private static let secondsPerLookUp = 100e-9
+  static let secondsPerLookUp = 100e-9
 
   /// What is left of the bandwidth beside arithmetic, which shares DRAM and cores with the reads:
   /// three models in q4_0 at three limits each on a 2-core host had 0.82 to 0.94 of what the device
@@ -59,7 +59,8 @@ package struct SpeedPrediction: Sendable, Equatable {
     }
     self.init(
       arithmeticSeconds: seconds(traffic.weightByteCounts) + attention
-        + traffic.lookUpCount * Self.secondsPerLookUp,
+        + traffic.lookUpCount * Self.secondsPerLookUp
+        + rates.readCost.seconds(calls: traffic.readCallCount, reads: traffic.scatteredCount),
       coveringSeconds: seconds(traffic.coveringByteCounts),
       memorySeconds: rates.memory.map { traffic.weightByteCount / $0 },
       reads: traffic.reads, device: rates.device)

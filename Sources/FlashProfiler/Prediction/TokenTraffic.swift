@@ -16,10 +16,15 @@ package struct TokenTraffic: Sendable, Equatable {
   package var keyValueByteCount: Double
   package var layerCount: Int
   package var reads: TokenReads
+  /// Times that a windowed run hands reads over.
+  package var readCallCount: Double
   /// Strides that are looked up in the window.
   package var lookUpCount: Double
   /// Of the neurons a token computes, those in DRAM; nil where none are looked up.
   package var hitRate: Double?
+
+  /// Reads of a windowed run.
+  var scatteredCount: Double { reads.order == .scattered ? reads.count : 0 }
 
   /// Bytes of weights of all formats.
   package var weightByteCount: Double { weightByteCounts.values.reduce(0, +) }
@@ -67,6 +72,7 @@ extension TokenTraffic {
     reads = .none
     hitRate = nil
     lookUpCount = 0
+    readCallCount = 0
     var room = 1.0
     if case .windowed(let slots, _) = plan.feedForward {
       let strides = manifest.bundles.reduce(0) { $0 + $1.strideCount }
@@ -98,7 +104,11 @@ extension TokenTraffic {
         lookUpCount +=
           Double(bundle.strideCount)
           * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
+        let before = reads.count
         addMisses(bundle, activity, missRate: missRate, readSize: plan.slotByteCount, options)
+        readCallCount += ReadCost.calls(
+          reads: reads.count - before,
+          slices: plan.predictorExtents == nil ? Self.sliceCount(bundle) : 1)
       }
     }
   }
@@ -128,7 +138,7 @@ extension TokenTraffic {
         part.format, part.role == .down ? .accumulate : .dot, isScattered: share < 1)
       weightByteCounts[work, default: 0] += byteCount * share
       if index == deciding, !isPredicted {
-        let slices = max(1, byteCount / Double(Self.sliceByteCount))
+        let slices = Self.sliceCount(bundle)
         coveringByteCounts[work, default: 0] += byteCount * (1 - 1 / slices)
       } else if part.role != .down {
         coveringByteCounts[work, default: 0] += byteCount * share * hitRate
@@ -138,6 +148,10 @@ extension TokenTraffic {
 
   /// Rows that decide are multiplied in slices of this many bytes, and reads begin after the first.
   private static let sliceByteCount = 2 << 20
+
+  private static func sliceCount(_ bundle: BundleLayout) -> Double {
+    max(1, Double(bundle.neuronCount * bundle.lastPartByteCount) / Double(sliceByteCount))
+  }
 
   /// Misses lie scattered: each is read with the one before it where that lies near enough.
   private mutating func addMisses(

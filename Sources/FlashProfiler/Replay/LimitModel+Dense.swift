@@ -25,8 +25,10 @@ extension LimitModel {
     guard resident > 0, decode.gateUp > 0, active > 0 else { return nil }
     // Up and down rows are alike; deciding ones were all multiplied in the recorded run too. Rows
     // in order go as fast as those.
-    let rate = (deciding + active / 2) / decode.gateUp
-    let work = workSeconds - decode.gateUp - decode.down + (deciding + rest) / rate
+    let gateUp = max(1e-9, decode.gateUp - readingSeconds(recordedReads))
+    let rate = (deciding + active / 2) / gateUp
+    let work =
+      workSeconds - decode.gateUp - decode.down + (deciding + rest) / rate
     let byteCount = max(0, whole + deciding + rest - Double(resident))
     let reads = TokenReads(.sequential, count: byteCount / 0x1p20, byteCount: byteCount)
     var prediction = LimitPrediction(

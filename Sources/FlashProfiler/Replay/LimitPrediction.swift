@@ -35,14 +35,20 @@ package struct LimitModel: Sendable {
   let device: DeviceProfile?
   /// Seconds of the recorded reads over those that the device's rates give.
   private let correction: Double
+  private let readCost: ReadCost
 
   /// - Parameters:
   ///   - device: its rates at the run's read size; nil where it cannot be measured.
   ///   - replay: the recorded reads issued again; nil where they were not.
+  ///   - readCost: what reads take of the processor.
   /// - Returns: nil where no token was decoded.
-  package init?(_ run: RecordedRun, device: DeviceProfile?, replay: ReadReplay.Outcome?) {
+  package init?(
+    _ run: RecordedRun, device: DeviceProfile?, replay: ReadReplay.Outcome?,
+    readCost: ReadCost = .none
+  ) {
     guard let decode = run.decode else { return nil }
     self.run = run
+    self.readCost = readCost
     self.decode = decode
     self.device = device
     workSeconds = max(1e-9, decode.seconds - decode.stall)
@@ -143,7 +149,29 @@ package struct LimitModel: Sendable {
         readByteCount: $0.readByteCount)
     }
     return SpeedPrediction(
-      arithmeticSeconds: workSeconds, coveringSeconds: coveringSeconds, memorySeconds: nil,
-      reads: reads, device: corrected)
+      arithmeticSeconds: max(
+        0.1 * workSeconds, workSeconds - readingSeconds(recordedReads) + readingSeconds(reads)),
+      coveringSeconds: coveringSeconds, memorySeconds: nil, reads: reads, device: corrected)
+  }
+
+  var recordedReads: TokenReads {
+    TokenReads(
+      run.header.plan.feedForward == "streamed" ? .sequential : .scattered,
+      count: decode.readCount, byteCount: decode.readByteCount)
+  }
+
+  /// Seconds of the processor that looking neurons up and asking for these reads takes; of a run
+  /// without a window none.
+  func readingSeconds(_ reads: TokenReads) -> Double {
+    guard case .scattered = reads.order else { return 0 }
+    let layers = Double(max(1, run.header.layers.count))
+    let slices =
+      run.header.run.mode == "predicted"
+      ? 1
+      : Double(run.header.layers.first?.decidingBytes ?? 0)
+        / Double(max(1, run.header.run.sliceBytes))
+    let calls = layers * ReadCost.calls(reads: reads.count / layers, slices: slices)
+    return (decode.hits + decode.misses) * SpeedPrediction.secondsPerLookUp
+      + readCost.seconds(calls: calls, reads: reads.count)
   }
 }

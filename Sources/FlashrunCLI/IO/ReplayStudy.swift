@@ -41,9 +41,11 @@ struct ReplayStudy {
         "every neuron was computed for every token (\(run.header.run.mode)): no policy decides "
           + "what is missing, so there are no curves")
     }
-    guard let model = LimitModel(run, device: replayed?.device, replay: replayed?.outcome) else {
-      return report
-    }
+    guard
+      let model = LimitModel(
+        run, device: replayed?.device, replay: replayed?.outcome,
+        readCost: replayed?.readCost ?? .none)
+    else { return report }
     report.predictions = predictedLimits(run).map { limit in
       .init(
         model.prediction(limit: limit) { slots in
@@ -56,6 +58,11 @@ struct ReplayStudy {
   private func note(_ run: RecordedRun, _ report: inout ReplayReport) {
     if run.isCut {
       report.remarks.append("the trace is cut: what is before the cut was used")
+    }
+    if run.isShortened {
+      report.remarks.append(
+        "the prompt and the first \(RecordedRun.mostTokens) decoded tokens were used: the trace "
+          + "holds more")
     }
     if run.furtherRunCount > 0 {
       report.remarks.append(
@@ -82,6 +89,7 @@ struct ReplayStudy {
   private struct Replayed {
     var outcome: ReadReplay.Outcome
     var device: DeviceProfile
+    var readCost: ReadCost
     var description: String
     var files: [String]
   }
@@ -115,8 +123,12 @@ struct ReplayStudy {
       engine: engine, fileIndex: target.fileIndices.last ?? 0, buffer: arena.bytes,
       readByteCount: isStreamed ? 1 << 20 : max(512, run.header.plan.slotBytes),
       duration: .milliseconds(400))
+    let cost = target.files.last.flatMap {
+      ReadCost.measure(file: $0, readByteCount: max(512, run.header.plan.slotBytes))
+    }
     return Replayed(
-      outcome: outcome, device: profile, description: engine.description.summary,
+      outcome: outcome, device: profile, readCost: cost ?? .none,
+      description: engine.description.summary,
       files: target.files.map(\.path))
   }
 }

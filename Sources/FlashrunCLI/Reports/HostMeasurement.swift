@@ -71,6 +71,9 @@ struct HostMeasurement {
       store, storage, readByteCount: readByteCount, duration: .milliseconds(400),
       memory: min(byteCount, 64 << 20))
     rates.device = device.profile
+    if let file = try? FlashFile(path: store.bundlesPath, direct: storage.direct) {
+      rates.readCost = ReadCost.measure(file: file, readByteCount: readByteCount) ?? .none
+    }
     deviceSource = device.source
     if let refusal = device.refusal { remarks.append(refusal) }
   }

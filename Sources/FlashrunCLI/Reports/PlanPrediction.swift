@@ -16,6 +16,9 @@ package struct PlanPrediction: Encodable, Sendable {
     package var flashBandwidth: Double?
     package var flashReadsPerSecond: Double?
     package var flashReadBytes: Int?
+    /// What reads take of the processor, in microseconds: each time they are handed over, and each.
+    package var flashCallMicroseconds: Double?
+    package var flashReadMicroseconds: Double?
     /// Where the device's rates come from.
     package var flashSource: String?
     package var threads: Int
@@ -147,6 +150,10 @@ extension PlanPrediction.Rates {
     flashBandwidth = host.rates.device?.bandwidth
     flashReadsPerSecond = host.rates.device?.readsPerSecond
     flashReadBytes = host.rates.device?.readByteCount
+    if host.rates.readCost != .none {
+      flashCallMicroseconds = host.rates.readCost.secondsPerCall * 1e6
+      flashReadMicroseconds = host.rates.readCost.secondsPerRead * 1e6
+    }
     flashSource = host.deviceSource
     threads = host.threadCount
     isa = host.instructionSet.rawValue
@@ -163,6 +170,11 @@ extension PlanPrediction.Rates {
       parts.append(
         "flash at \(rate(flashBandwidth)), \(Int(flashReadsPerSecond)) reads/s of "
           + "\(flashReadBytes) bytes (\(flashSource ?? ""))")
+    }
+    if let flashCallMicroseconds, let flashReadMicroseconds {
+      parts.append(
+        "reads take \(Units.threeDigits(flashCallMicroseconds)) µs of the processor a call and "
+          + "\(Units.threeDigits(flashReadMicroseconds)) each")
     }
     return parts.joined(separator: "; ")
   }
