@@ -107,16 +107,34 @@ package struct LimitModel: Sendable {
       guard slots >= 0 else { return dense(limit: limit) ?? prediction }
       prediction.residency = .windowed
       prediction.slotCount = min(strideCount, slots)
-      let perLayer = run.header.layers.map {
-        $0.strides * prediction.slotCount / max(1, strideCount)
-      }
-      let misses = missesPerToken(perLayer)
+      let misses = misses(slotCount: prediction.slotCount, of: strideCount, missesPerToken)
       let wanted = decode.hits + decode.misses
       prediction.hitRate = wanted > 0 ? 1 - misses / wanted : nil
       prediction.reads = reads(misses: misses)
     }
     prediction.speed = speed(prediction.reads)
     return prediction
+  }
+
+  /// Misses of a token, without those that only an empty window has.
+  ///
+  /// The curves begin with an empty window, and the run did not. What is missing even with room for
+  /// all is first uses; the recorded misses tell how many of those were there, and a larger window
+  /// held as much more as it holds of everything.
+  private func misses(
+    slotCount: Int, of strideCount: Int, _ missesPerToken: ([Int]) -> Double
+  ) -> Double {
+    let recordedSlots = run.header.layers.reduce(0) { $0 + $1.slots }
+    func curve(_ count: Int) -> Double {
+      missesPerToken(run.header.layers.map { $0.strides * count / max(1, strideCount) })
+    }
+    func absent(_ count: Int) -> Double { 1 - Double(count) / Double(max(1, strideCount)) }
+    let first = curve(strideCount)
+    guard first > 0, recordedSlots > 0, absent(recordedSlots) > 0 else { return curve(slotCount) }
+    let again = max(0, curve(recordedSlots) - first)
+    let missing = min(1, max(0, (decode.misses - again) / first))
+    let part = min(1, missing * absent(slotCount) / absent(recordedSlots))
+    return max(0, curve(slotCount) - first) + first * part
   }
 
   /// The recorded reads, as many more or fewer as there are misses.

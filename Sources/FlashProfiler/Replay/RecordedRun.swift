@@ -1,10 +1,11 @@
 package import FlashIO
 package import FlashWindow
 
-/// The beginning of a trace's first run, in memory: what its chunks of tokens read, wanted and took.
+/// The beginning of a trace's first run, in memory: what its chunks of tokens read, wanted and
+/// took.
 ///
-/// A read takes 90 bytes and a stride that a layer wanted four, so that of a long run only the prompt
-/// and `mostTokens` decoded tokens are taken.
+/// A read takes 90 bytes and a stride that a layer wanted four, so that of a long run only the
+/// prompt and `mostTokens` decoded tokens are taken.
 package struct RecordedRun: Sendable {
   /// A chunk of tokens that went through all layers together: in decode one token.
   package struct Forward: Sendable, Equatable {

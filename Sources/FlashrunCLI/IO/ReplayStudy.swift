@@ -46,10 +46,15 @@ struct ReplayStudy {
         run, device: replayed?.device, replay: replayed?.outcome,
         readCost: replayed?.readCost ?? .none)
     else { return report }
+    // Some sizes are asked for again with every limit.
+    var known: [[Int]: Double] = [:]
     report.predictions = predictedLimits(run).map { limit in
       .init(
         model.prediction(limit: limit) { slots in
-          curves?.missesPerToken(run.policy, slotsPerLayer: slots) ?? 0
+          let misses =
+            known[slots] ?? curves?.missesPerToken(run.policy, slotsPerLayer: slots) ?? 0
+          known[slots] = misses
+          return misses
         }, run)
     }
     return report
