@@ -14,20 +14,17 @@ struct Attention {
 
   let core: DecoderCore
   let cache: KVCache
-  let rotary: RotaryEmbedding?
+  let rotary: RotaryTables
 
-  /// Adds the attention of `tokenCount` tokens from `position` on to the residual stream.
+  /// Writes the attention of `tokenCount` tokens from `position` on, whose states are in
+  /// `scratch.normed`, to `scratch.projected`.
   func forward(
-    _ weights: LayerWeights, layer: Int, position: Int, tokenCount: Int
+    _ weights: AttentionWeights, _ shape: LayerConfiguration, layer: Int, position: Int,
+    tokenCount: Int
   ) throws(ReadFailure) {
-    core.arithmetic = .attention
     let scratch = core.scratch
-    let shape = weights.configuration
     let queryWidth = shape.queryHeads * core.configuration.headDimension
     let keyValueWidth = shape.keyValueHeads * core.configuration.headDimension
-    unsafe core.normalize(
-      scratch.residual, tokenCount: tokenCount, norm: weights.attentionNorm,
-      into: scratch.normed)
     var prepared: RowFormat?
     try unsafe project(
       weights.query, tokenCount, into: scratch.queries, stride: queryWidth, &prepared)
@@ -35,16 +32,22 @@ struct Attention {
       weights.key, tokenCount, into: scratch.keys, stride: keyValueWidth, &prepared)
     try unsafe project(
       weights.value, tokenCount, into: scratch.values, stride: keyValueWidth, &prepared)
+    if let norm = weights.queryNorm {
+      unsafe normalize(
+        scratch.queries, heads: shape.queryHeads, tokenCount: tokenCount, norm: norm)
+    }
+    if let norm = weights.keyNorm {
+      unsafe normalize(
+        scratch.keys, heads: shape.keyValueHeads, tokenCount: tokenCount, norm: norm)
+    }
     store(shape, layer: layer, position: position, tokenCount: tokenCount)
     attend(shape, layer: layer, position: position, tokenCount: tokenCount)
     unsafe core.prepareActivations(
       scratch.attended, width: queryWidth, tokenCount: tokenCount,
-      format: weights.attentionOutput.tensor.format)
+      format: weights.output.tensor.format)
     try unsafe core.project(
-      weights.attentionOutput, tokenCount: tokenCount, output: scratch.projected,
+      weights.output, tokenCount: tokenCount, output: scratch.projected,
       outputStride: core.configuration.width)
-    unsafe core.kernels.add(
-      scratch.projected, to: scratch.residual, count: tokenCount * core.configuration.width)
   }
 
   /// Projects the normed state, preparing it again only where the weight's format differs.
@@ -61,12 +64,28 @@ struct Attention {
     try unsafe core.project(matrix, tokenCount: tokenCount, output: output, outputStride: stride)
   }
 
+  /// Norms the heads of queries or keys in place, each by itself or a token's all together.
+  private func normalize(
+    _ vectors: UnsafeMutablePointer<Float>, heads: Int, tokenCount: Int, norm: LayerNorm
+  ) {
+    let isTogether = core.family.queryKeyNorm == .allHeads
+    let rowCount = isTogether ? 1 : heads
+    let width = core.configuration.headDimension * (isTogether ? heads : 1)
+    let norm = core.rowNorm(norm, width: width)
+    core.split(tokenCount) { tokens in
+      for row in tokens.lowerBound * rowCount..<tokens.upperBound * rowCount {
+        unsafe norm.apply(vectors + row * width, into: vectors + row * width)
+      }
+    }
+  }
+
   /// Rotates queries and keys and puts keys and values into the cache.
   private func store(
     _ shape: LayerConfiguration, layer: Int, position: Int, tokenCount: Int
   ) {
     let scratch = core.scratch
     let dimension = core.configuration.headDimension
+    let rotary = rotary[shape]
     core.split(tokenCount) { tokens in
       for token in tokens {
         if let rotary {
@@ -102,13 +121,18 @@ struct Attention {
   private func attend(
     _ shape: LayerConfiguration, layer: Int, position: Int, tokenCount: Int
   ) {
-    let partCount = (position + tokenCount - 1) / Self.partLength + 1
+    let parts = Self.parts(of: shape.visible(at: position))
     // One token with few KV heads has no other parallelism than its parts.
-    if tokenCount == 1, partCount > 1, core.pool.threadCount > 1 {
-      attendByParts(shape, layer: layer, position: position, partCount: partCount)
+    if tokenCount == 1, parts.count > 1, core.pool.threadCount > 1 {
+      attendByParts(shape, layer: layer, position: position, parts: parts)
     } else {
       attendByHeads(shape, layer: layer, position: position, tokenCount: tokenCount)
     }
+  }
+
+  /// The parts that some positions lie in.
+  private static func parts(of positions: Range<Int>) -> Range<Int> {
+    positions.lowerBound / partLength..<(positions.upperBound - 1) / partLength + 1
   }
 
   /// Each thread takes whole (token, query head) pairs and combines their parts as it goes.
@@ -125,14 +149,13 @@ struct Attention {
         count: tokenCount * shape.queryHeads, parts: threads, granularity: 1, index: thread)
       for pair in range {
         let token = pair / shape.queryHeads
-        let length = position + token + 1
+        let visible = shape.visible(at: position + token)
         let output = unsafe core.scratch.attended + pair * dimension
         var state = SoftmaxState()
-        for start in stride(from: 0, to: length, by: Self.partLength) {
-          let end = min(length, start + Self.partLength)
+        for index in Self.parts(of: visible) {
           let query = AttentionQuery(
             layer: layer, head: pair % shape.queryHeads, pair: pair, shape: shape)
-          unsafe attendPart(query, start..<end, thread: thread, into: part)
+          unsafe attendPart(query, visible, index, thread: thread, into: part)
           unsafe state.combine(part, into: output, dimension: dimension)
         }
         unsafe state.finish(output, dimension: dimension)
@@ -142,21 +165,20 @@ struct Attention {
 
   /// Each thread takes (query head, part) pairs; parts are combined afterwards in order.
   private func attendByParts(
-    _ shape: LayerConfiguration, layer: Int, position: Int, partCount: Int
+    _ shape: LayerConfiguration, layer: Int, position: Int, parts: Range<Int>
   ) {
     let dimension = core.configuration.headDimension
     let partSize = dimension + 2
     let threads = core.pool.threadCount
+    let visible = shape.visible(at: position)
     core.run(threads) { thread in
       let range = WorkerPool.split(
-        count: shape.queryHeads * partCount, parts: threads, granularity: 1, index: thread)
+        count: shape.queryHeads * parts.count, parts: threads, granularity: 1, index: thread)
       for item in range {
-        let start = item % partCount * Self.partLength
-        let end = min(position + 1, start + Self.partLength)
-        let head = item / partCount
+        let head = item / parts.count
         let query = AttentionQuery(layer: layer, head: head, pair: head, shape: shape)
         unsafe attendPart(
-          query, start..<end, thread: thread,
+          query, visible, parts.lowerBound + item % parts.count, thread: thread,
           into: core.scratch.attentionParts + item * partSize)
       }
     }
@@ -164,9 +186,9 @@ struct Attention {
       for head in heads {
         let output = unsafe core.scratch.attended + head * dimension
         var state = SoftmaxState()
-        for part in 0..<partCount {
+        for part in 0..<parts.count {
           unsafe state.combine(
-            core.scratch.attentionParts + (head * partCount + part) * partSize,
+            core.scratch.attentionParts + (head * parts.count + part) * partSize,
             into: output, dimension: dimension)
         }
         unsafe state.finish(output, dimension: dimension)
@@ -174,11 +196,13 @@ struct Attention {
     }
   }
 
-  /// Writes (maximum, sum of exponentials, weighted values) of some positions.
+  /// Writes (maximum, sum of exponentials, weighted values) of the visible positions of a part.
   private func attendPart(
-    _ query: AttentionQuery, _ positions: Range<Int>, thread: Int,
+    _ query: AttentionQuery, _ visible: Range<Int>, _ index: Int, thread: Int,
     into part: UnsafeMutablePointer<Float>
   ) {
+    let positions = visible.clamped(
+      to: index * Self.partLength..<(index + 1) * Self.partLength)
     let dimension = core.configuration.headDimension
     let weights = unsafe core.scratch.attentionWeights + thread * Self.partLength
     let head = query.keyValueHead
@@ -186,8 +210,11 @@ struct Attention {
       cache.keyFormat, query: core.scratch.queries + query.pair * dimension,
       headDimension: dimension,
       keys: cache.key(layer: query.layer, head: head, position: positions.lowerBound),
-      stride: cache.keyStride, count: positions.count, scale: 1 / Float(dimension).squareRoot(),
+      stride: cache.keyStride, count: positions.count, scale: core.family.attentionScale,
       into: weights)
+    if let cap = core.family.attentionCap {
+      unsafe core.kernels.cap(weights, at: cap, count: positions.count)
+    }
     let softmax = unsafe core.kernels.softmaxPart(weights, count: positions.count)
     unsafe part[0] = softmax.maximum
     unsafe part[1] = softmax.sum
@@ -196,6 +223,13 @@ struct Attention {
       cache.valueFormat, weights: weights, count: positions.count,
       values: cache.value(layer: query.layer, head: head, position: positions.lowerBound),
       stride: cache.valueStride, headDimension: dimension, to: part + 2)
+  }
+}
+
+extension LayerConfiguration {
+  /// The positions that a query at `position` sees.
+  fileprivate func visible(at position: Int) -> Range<Int> {
+    max(0, position + 1 - (window ?? position + 1))..<position + 1
   }
 }
 

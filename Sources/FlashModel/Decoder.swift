@@ -20,8 +20,8 @@ package import FlashWindow
   let core: DecoderCore
   let weights: ModelWeights
   private let embedding: TokenEmbedding
-  private let attention: Attention
-  private let feedForward: SparseFeedForward
+  private let rotary: RotaryTables
+  private let layer: DecoderLayer
   private let memory: ScratchArena
   private var forwardNanoseconds = 0
 
@@ -30,9 +30,9 @@ package import FlashWindow
 
   package var contextLength: Int { plan.contextLength }
   /// Whether what is computed depends on what happens to be in DRAM, as an option allows.
-  package var dependsOnCache: Bool { mode == .predicted && feedForward.computesResidentGates }
+  package var dependsOnCache: Bool { mode == .predicted && layer.feedForward.computesResidentGates }
   /// Counts which neurons fire; nil unless `DecoderOptions.measuresActivity` asked for it.
-  package var meter: ActivityMeter? { feedForward.meter }
+  package var meter: ActivityMeter? { layer.feedForward.meter }
   /// Sees the feed-forward parts at work, in the lossless modes; nil costs nothing.
   package var observer: (any FeedForwardObserver)? {
     get { core.observer }
@@ -40,7 +40,7 @@ package import FlashWindow
   }
   package var instructionSet: InstructionSet { core.kernels.instructionSet }
   /// Bytes of deciding rows after which a token's reads begin in a windowed run.
-  package var sliceByteCount: Int { feedForward.sliceByteCount }
+  package var sliceByteCount: Int { layer.feedForward.sliceByteCount }
   package var threadCount: Int { core.pool.threadCount }
   /// Tokens of a prompt that go through a layer together.
   package var prefillChunk: Int { core.scratch.shape.chunk }
@@ -55,10 +55,12 @@ package import FlashWindow
     weights = parts.weights
     memory = parts.memory
     embedding = TokenEmbedding(core: core, weights: weights)
-    attention = Attention(core: core, cache: parts.cache, rotary: parts.rotary)
-    feedForward = SparseFeedForward(
-      core: core, mode: mode, sliceByteCount: parts.sliceByteCount, predictor: parts.predictor,
-      computesResidentGates: parts.computesResidentGates, meter: parts.meter)
+    rotary = parts.rotary
+    layer = DecoderLayer(
+      core: core, attention: Attention(core: core, cache: parts.cache, rotary: parts.rotary),
+      feedForward: SparseFeedForward(
+        core: core, mode: mode, sliceByteCount: parts.sliceByteCount, predictor: parts.predictor,
+        computesResidentGates: parts.computesResidentGates, meter: parts.meter))
   }
 
   /// Forgets all tokens.
@@ -133,15 +135,14 @@ package import FlashWindow
     try Self.reading("token embedding") { () throws(ReadFailure) in
       try embedding.embed(tokens, position: position)
     }
-    attention.rotary?.prepare(position: position, count: tokens.count, promptEnd: promptEnd)
-    for (layer, weights) in weights.layers.enumerated() {
+    rotary.prepare(position: position, count: tokens.count, promptEnd: promptEnd)
+    for (index, weights) in weights.layers.enumerated() {
       if isCancelled() { throw DecoderError.cancelled }
-      let before = beginTrace(ofLayer: layer)
-      try Self.reading("layer \(layer)") { () throws(ReadFailure) in
-        try attention.forward(weights, layer: layer, position: position, tokenCount: tokens.count)
-        try feedForward.forward(weights, layer: layer, tokenCount: tokens.count)
+      let before = beginTrace(ofLayer: index)
+      try Self.reading("layer \(index)") { () throws(ReadFailure) in
+        try layer.forward(weights, layer: index, position: position, tokenCount: tokens.count)
       }
-      endTrace(ofLayer: layer, since: before)
+      endTrace(ofLayer: index, since: before)
     }
     if !logits.isEmpty {
       try Self.reading("output head") { () throws(ReadFailure) in

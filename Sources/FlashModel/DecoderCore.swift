@@ -3,25 +3,10 @@ import FlashKernels
 import FlashWeights
 import FlashWindow
 
-/// What a neuron makes of its pre-activation, copied once from the configuration: threads that copy
-/// that would count references.
-struct NeuronFunction {
-  let activation: Activation
-  /// Above which a pre-activation fires.
-  let threshold: Float
-  let isGated: Bool
-
-  init(_ configuration: ModelConfiguration) {
-    activation = configuration.activation
-    threshold = configuration.firingThreshold
-    isGated = configuration.isGated
-  }
-}
-
 /// What every step of a forward pass works with: kernels, threads, weights, buffers and a clock.
 @safe final class DecoderCore {
   let configuration: ModelConfiguration
-  let function: NeuronFunction
+  let family: FamilyArithmetic
   let kernels: Kernels
   let pool: WorkerPool
   let residency: WeightResidency
@@ -46,7 +31,7 @@ struct NeuronFunction {
     residency: WeightResidency, scratch: DecoderScratch
   ) {
     self.configuration = configuration
-    function = NeuronFunction(configuration)
+    family = FamilyArithmetic(configuration)
     self.kernels = kernels
     self.pool = pool
     self.residency = residency
@@ -154,25 +139,44 @@ struct NeuronFunction {
     into output: UnsafeMutablePointer<Float>
   ) {
     let width = configuration.width
-    let weight = unsafe residency.address(ofTensor: norm.weight)
-      .assumingMemoryBound(to: Float.self)
-    let bias = unsafe norm.bias.map {
-      unsafe residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
-    }
-    let epsilon = Float(configuration.normalization.epsilon)
+    let norm = rowNorm(norm, width: width)
     split(tokenCount) { tokens in
       for token in tokens {
-        let row = unsafe input + token * width
-        switch configuration.normalization.kind {
-        case .rms:
-          unsafe kernels.rmsNorm(
-            row, width: width, weight: weight, epsilon: epsilon, into: output + token * width)
-        case .layer:
-          unsafe kernels.layerNorm(
-            row, width: width, weight: weight, bias: bias, epsilon: epsilon,
-            into: output + token * width)
-        }
+        unsafe norm.apply(input + token * width, into: output + token * width)
       }
+    }
+  }
+
+  /// A norm over rows of `width` values.
+  func rowNorm(_ norm: LayerNorm, width: Int) -> RowNorm {
+    unsafe RowNorm(
+      kernels: kernels, kind: configuration.normalization.kind,
+      epsilon: Float(configuration.normalization.epsilon), width: width,
+      weight: UnsafePointer(
+        residency.address(ofTensor: norm.weight).assumingMemoryBound(to: Float.self)),
+      bias: norm.bias.map {
+        unsafe UnsafePointer(residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self))
+      })
+  }
+}
+
+/// A norm with its weights in memory.
+@safe struct RowNorm {
+  let kernels: Kernels
+  let kind: Normalization.Kind
+  let epsilon: Float
+  let width: Int
+  let weight: UnsafePointer<Float>
+  let bias: UnsafePointer<Float>?
+
+  /// Norms one row; the output may be the input.
+  func apply(_ row: UnsafePointer<Float>, into output: UnsafeMutablePointer<Float>) {
+    switch kind {
+    case .rms:
+      unsafe kernels.rmsNorm(row, width: width, weight: weight, epsilon: epsilon, into: output)
+    case .layer:
+      unsafe kernels.layerNorm(
+        row, width: width, weight: weight, bias: bias, epsilon: epsilon, into: output)
     }
   }
 }

@@ -7,7 +7,7 @@ struct DecoderParts {
   var core: DecoderCore
   var weights: ModelWeights
   var cache: KVCache
-  var rotary: RotaryEmbedding?
+  var rotary: RotaryTables
   var memory: ScratchArena
   var plan: MemoryPlan
   var mode: SparsityMode

@@ -120,7 +120,7 @@ struct DecoderSettings {
   struct Buffers {
     var scratch: DecoderScratch
     var cache: KVCache
-    var rotary: RotaryEmbedding?
+    var rotary: RotaryTables
   }
 
   /// Cuts all buffers from `arena`.
@@ -129,10 +129,7 @@ struct DecoderSettings {
     let shape = ScratchShape(
       configuration: configuration, kernels: kernels, chunk: chunk, threadCount: threadCount,
       logitsRows: options.logitsRowCapacity, contextLength: contextLength, predictor: predictor)
-    var rotary: RotaryEmbedding?
-    if case .rotary(let settings) = configuration.positions {
-      rotary = RotaryEmbedding(settings, chunk: chunk, scratch: arena)
-    }
+    let rotary = RotaryTables(configuration, chunk: chunk, scratch: arena)
     return Buffers(
       scratch: DecoderScratch(shape, arena),
       cache: KVCache(

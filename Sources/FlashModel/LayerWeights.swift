@@ -15,15 +15,37 @@ struct LayerNorm {
   var bias: Int?
 }
 
-/// Which tensors one layer uses.
-struct LayerWeights {
-  var configuration: LayerConfiguration
-  var attentionNorm: LayerNorm
+/// Which tensors attention uses.
+struct AttentionWeights {
   var query: LayerMatrix
   var key: LayerMatrix
   var value: LayerMatrix
-  var attentionOutput: LayerMatrix
-  var feedForwardNorm: LayerNorm
+  var output: LayerMatrix
+  var queryNorm: LayerNorm?
+  var keyNorm: LayerNorm?
+}
+
+/// What a layer has in attention's place.
+enum LayerMixer {
+  case none
+  case attention(AttentionWeights)
+  /// One square matrix.
+  case matrix(LayerMatrix)
+
+  var isNone: Bool { if case .none = self { true } else { false } }
+}
+
+/// Which tensors one layer uses.
+struct LayerWeights {
+  var configuration: LayerConfiguration
+  var mixer: LayerMixer
+  /// Norms of what goes into a part and of what comes out of it, where the family has them.
+  var attentionNorm: LayerNorm?
+  var attentionOutputNorm: LayerNorm?
+  var feedForwardNorm: LayerNorm?
+  var feedForwardOutputNorm: LayerNorm?
+  /// A square matrix in the neurons' place.
+  var linearFeedForward: LayerMatrix?
   var bundles: BundleLayout
   /// Bias of the rows that decide whether a neuron fires, one value a neuron.
   var decidingBias: Int?
@@ -46,12 +68,13 @@ struct ModelWeights {
     let configuration = manifest.configuration
     layers = configuration.layers.enumerated().map { layer, shape in
       LayerWeights(
-        configuration: shape,
-        attentionNorm: index.norm(.attentionNorm, layer),
-        query: index.matrix(.query, layer), key: index.matrix(.key, layer),
-        value: index.matrix(.value, layer),
-        attentionOutput: index.matrix(.attentionOutput, layer),
-        feedForwardNorm: index.norm(.feedForwardNorm, layer),
+        configuration: shape, mixer: index.mixer(shape, layer),
+        attentionNorm: index.normIfThere(.attentionNorm, layer),
+        attentionOutputNorm: index.normIfThere(.attentionOutputNorm, layer),
+        feedForwardNorm: index.normIfThere(.feedForwardNorm, layer),
+        feedForwardOutputNorm: index.normIfThere(.feedForwardOutputNorm, layer),
+        linearFeedForward: shape.hasLinearFeedForward == true
+          ? index.matrix(.linearFeedForward, layer) : nil,
         bundles: manifest.bundles[layer],
         decidingBias: index.find(configuration.isGated ? .gate : .up, layer, isBias: true),
         upBias: configuration.isGated ? index.find(.up, layer, isBias: true) : nil,
@@ -95,6 +118,23 @@ private struct TensorIndex {
 
   func norm(_ role: TensorRole, _ layer: Int?) -> LayerNorm {
     LayerNorm(weight: require(role, layer), bias: find(role, layer, isBias: true))
+  }
+
+  func normIfThere(_ role: TensorRole, _ layer: Int) -> LayerNorm? {
+    find(role, layer, isBias: false).map {
+      LayerNorm(weight: $0, bias: find(role, layer, isBias: true))
+    }
+  }
+
+  func mixer(_ shape: LayerConfiguration, _ layer: Int) -> LayerMixer {
+    guard shape.queryHeads > 0 else {
+      return shape.hasLinearAttention == true ? .matrix(matrix(.linearAttention, layer)) : .none
+    }
+    return .attention(
+      AttentionWeights(
+        query: matrix(.query, layer), key: matrix(.key, layer), value: matrix(.value, layer),
+        output: matrix(.attentionOutput, layer), queryNorm: normIfThere(.queryNorm, layer),
+        keyNorm: normIfThere(.keyNorm, layer)))
   }
 
   func matrix(_ role: TensorRole, _ layer: Int?) -> LayerMatrix {

@@ -65,7 +65,7 @@ extension SparseFeedForward {
       format, rows: scratch.rowAddresses, count: count, tokenCount: tokenCount,
       into: scratch.deciding)
     let bias = unsafe bias(weights.decidingBias)
-    let threshold = core.function.threshold
+    let threshold = core.family.firingThreshold
     for token in 0..<tokenCount {
       let gates = unsafe scratch.deciding + token * scratch.shape.feedForwardWidth
       for index in 0..<count {

@@ -39,7 +39,7 @@ extension SparseFeedForward {
   /// The neurons of a piece that are computed, counted from the piece's first: those that fire, in
   /// `exact` and where a meter wants to know.
   func activeSet(count: Int, tokenCount: Int) -> ActiveSet {
-    guard mode == .exact || meter != nil && core.function.activation.isSparse else {
+    guard mode == .exact || meter != nil && core.family.activation.isSparse else {
       core.neuronCount += count
       return .all(count)
     }
@@ -53,7 +53,7 @@ extension SparseFeedForward {
   func firing(_ neurons: Range<Int>, tokenCount: Int, after active: Int) -> Int {
     let values = unsafe core.scratch.deciding
     let found = unsafe core.scratch.activeNeurons
-    let threshold = core.function.threshold
+    let threshold = core.family.firingThreshold
     let stride = core.scratch.shape.feedForwardWidth
     var active = active
     if tokenCount == 1 {
@@ -132,15 +132,15 @@ extension SparseFeedForward {
     _ values: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, _ count: Int,
     into outputs: UnsafeMutablePointer<Float>
   ) {
-    let function = core.function
-    guard function.isGated else {
+    let family = core.family
+    guard family.isGated else {
       unsafe core.kernels.activate(
-        function.activation, threshold: function.threshold, values, count: count)
+        family.activation, threshold: family.firingThreshold, values, count: count)
       if unsafe outputs != values { unsafe outputs.update(from: values, count: count) }
       return
     }
     unsafe core.kernels.activate(
-      function.activation, threshold: function.threshold, gate: values, up: up, count: count,
+      family.activation, threshold: family.firingThreshold, gate: values, up: up, count: count,
       into: outputs)
   }
 
@@ -168,8 +168,10 @@ extension SparseFeedForward {
     }
   }
 
-  /// Puts the sums back into plain order and adds them to the residual stream.
-  func addToResidual(_ weights: LayerWeights, tokenCount: Int) {
+  /// Puts the sums back into plain order and adds them, and the bias, to `output[t]`.
+  func addSums(
+    _ weights: LayerWeights, tokenCount: Int, to output: UnsafeMutablePointer<Float>
+  ) {
     let scratch = core.scratch
     let bundles = weights.bundles
     let format = bundles.parts[bundles.part(.down)].format
@@ -177,12 +179,12 @@ extension SparseFeedForward {
       unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
     }
     for token in 0..<tokenCount {
-      let residual = unsafe scratch.residual + token * bundles.width
+      let row = unsafe output + token * bundles.width
       unsafe core.kernels.addUnpacked(
         format, width: bundles.width,
-        accumulator: scratch.accumulators + token * bundles.width, to: residual)
+        accumulator: scratch.accumulators + token * bundles.width, to: row)
       if let bias = unsafe bias {
-        unsafe core.kernels.add(bias, to: residual, count: bundles.width)
+        unsafe core.kernels.add(bias, to: row, count: bundles.width)
       }
     }
   }

@@ -24,16 +24,13 @@ struct SparseFeedForward {
   /// Counts what fires, where somebody wants to know.
   let meter: ActivityMeter?
 
-  /// Adds the feed-forward part of `tokenCount` tokens to the residual stream.
+  /// Adds what the layer's neurons answer to the `tokenCount` states in `scratch.normed` to
+  /// `output`, `[tokenCount, width]`.
   func forward(
-    _ weights: LayerWeights, layer: Int, tokenCount: Int
+    _ weights: LayerWeights, layer: Int, tokenCount: Int,
+    addingTo output: UnsafeMutablePointer<Float>
   ) throws(ReadFailure) {
-    guard weights.bundles.neuronCount > 0 else { return }
-    core.arithmetic = .gateUp
     let scratch = core.scratch
-    unsafe core.normalize(
-      scratch.residual, tokenCount: tokenCount, norm: weights.feedForwardNorm,
-      into: scratch.normed)
     unsafe core.observer?.observe(inputs: scratch.normed, tokenCount: tokenCount, layer: layer)
     unsafe scratch.accumulators.update(
       repeating: 0, count: tokenCount * core.configuration.width)
@@ -44,7 +41,7 @@ struct SparseFeedForward {
     } else {
       try forwardInOrder(weights, layer: layer, tokenCount: tokenCount)
     }
-    addToResidual(weights, tokenCount: tokenCount)
+    unsafe addSums(weights, tokenCount: tokenCount, to: output)
   }
 
   /// Bundles lie whole in memory, or pass through it, in ascending order.

@@ -17,6 +17,10 @@ struct TokenEmbedding {
     }
     try unsafe decode(
       weights.tokenEmbedding, table: 0, count: tokens.count, into: scratch.residual)
+    if let scale = core.family.embeddingScale {
+      unsafe core.kernels.scale(
+        scratch.residual, by: scale, count: tokens.count * core.configuration.width)
+    }
     guard case .learned(let offset) = core.configuration.positions,
       let table = weights.positionEmbedding
     else { return }
@@ -59,5 +63,17 @@ struct TokenEmbedding {
     try unsafe core.project(
       weights.head, tokenCount: rows.count, output: scratch.logits,
       outputStride: core.configuration.vocabularySize)
+    shapeLogits(count: rows.count * core.configuration.vocabularySize)
+  }
+
+  /// Scales and caps logits where the family does so.
+  private func shapeLogits(count: Int) {
+    let (scale, cap) = (core.family.logitScale, core.family.logitCap)
+    guard scale != nil || cap != nil else { return }
+    core.split(count, granularity: 64) { part in
+      let values = unsafe core.scratch.logits + part.lowerBound
+      if let scale { unsafe core.kernels.scale(values, by: scale, count: part.count) }
+      if let cap { unsafe core.kernels.cap(values, at: cap, count: part.count) }
+    }
   }
 }

@@ -38,7 +38,7 @@ struct BundleConversion {
   }
 
   var sourceByteCount: Int {
-    ([up, down] + (gate.map { [$0] } ?? [])).reduce(0) { $0 + $1.extent.byteCount }
+    ([up, down] + (gate.map { [$0] } ?? [])).reduce(0) { $0 + $1.tensor.usedByteCount }
   }
 
   /// Writes the layer and finishes it. `advance` gets the bytes of the source read.

@@ -8,13 +8,22 @@ struct ConfigurationReader {
 
   /// The first of the source's keys that is there, otherwise its default.
   func value(_ source: Layout.Source) -> JSONValue? {
+    for choice in source.cases ?? [] where choice.when.allSatisfy(holds) {
+      return choice.value == .null ? nil : choice.value
+    }
     for key in source.keys {
       if let value = json[path: key] { return value }
+    }
+    if let multiple = source.absentMultiple,
+      let number = multiple.keys.lazy.compactMap({ json[path: $0]?.integer }).first
+    {
+      let (product, isTooLarge) = number.multipliedReportingOverflow(by: multiple.by)
+      return .integer(isTooLarge ? .max : product)
     }
     return source.absent == .null ? nil : source.absent
   }
 
-  private func required(_ source: Layout.Source) throws(StoreError) -> JSONValue {
+  func required(_ source: Layout.Source) throws(StoreError) -> JSONValue {
     guard let value = value(source) else {
       throw StoreError(
         .configuration, "a key is missing", file: file,
@@ -23,7 +32,7 @@ struct ConfigurationReader {
     return value
   }
 
-  private func mismatch(
+  func mismatch(
     _ source: Layout.Source, _ expected: String, _ found: JSONValue
   ) -> StoreError {
     StoreError(
@@ -58,7 +67,8 @@ struct ConfigurationReader {
     return bool
   }
 
-  /// One number for all layers, or a list with one for each.
+  /// One number for all layers, or a list with one for each, in which 0 stands for a layer that has
+  /// nothing of the kind.
   func perLayer(_ source: Layout.Source, _ layerCount: Int) throws(StoreError) -> [Int] {
     let value = try required(source)
     guard case .array(let values) = value else {
@@ -68,7 +78,9 @@ struct ConfigurationReader {
       throw mismatch(source, "\(layerCount) numbers, one for each layer", value)
     }
     var numbers: [Int] = []
-    for value in values { numbers.append(try positive(value, source)) }
+    for value in values {
+      numbers.append(value.integer == 0 ? 0 : try positive(value, source))
+    }
     return numbers
   }
 
@@ -99,7 +111,8 @@ struct ConfigurationReader {
   }
 
   func holds(_ condition: Layout.Condition) -> Bool {
-    (json[path: condition.key] ?? .null) == condition.equals
+    let value = json[path: condition.key] ?? .null
+    return value == condition.equals || condition.orAbsent == true && value == .null
   }
 
   func check(_ requirement: Layout.Requirement) throws(StoreError) {
@@ -117,77 +130,47 @@ struct ConfigurationReader {
     }
   }
 
-  /// RoPE scaling in every spelling of transformers: `rope_scaling` or `rope_parameters`, `type`
-  /// or `rope_type`. A key that the type does not have is refused, never ignored.
-  func scaling(
-    _ rotary: Layout.RotarySwitch, maximumPositions: Int
-  ) throws(StoreError) -> RotaryConfiguration.Scaling {
-    guard let key = rotary.scaling.first(where: { json[path: $0] != nil }),
-      let value = json[path: key]
-    else { return .none }
-    guard let object = value.object else {
-      throw StoreError(
-        .configuration, "\(key) has a wrong value", file: file, expected: "an object",
-        found: value.description)
-    }
-    let type = object["rope_type"]?.string ?? object["type"]?.string
-    let common: Set = ["rope_type", "type", "rope_theta", "partial_rotary_factor"]
-    let allowed: Set<String>
-    switch type {
-    case "default"?: allowed = []
-    case "divisors"?: allowed = ["divisors"]
-    case "linear"?: allowed = ["factor"]
-    case "dynamic"?: allowed = ["factor", "original_max_position_embeddings"]
-    case "llama3"?:
-      allowed = [
-        "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
-      ]
-    default:
-      throw StoreError(
-        .unsupportedModel, "the RoPE type of \(key) is not supported", file: file,
-        expected: "default, linear, dynamic or llama3",
-        found: type ?? value.description)
-    }
-    for (name, value) in object.sorted(by: { $0.key < $1.key }) where value != .null {
-      guard common.contains(name) || allowed.contains(name) else {
-        throw StoreError(
-          .unsupportedModel, "\(key).\(name) is not supported for RoPE type \(type ?? "")",
-          file: file, expected: common.union(allowed).sorted().joined(separator: ", "),
-          found: "\(name): \(value)")
-      }
-    }
-    return try scaling(type: type ?? "", key: key, maximumPositions: maximumPositions)
+  /// A whole number, nil where there is none.
+  func optionalPositive(
+    _ source: Layout.Source, limit: Int = 1 << 24, allowsZero: Bool = false
+  ) throws(StoreError) -> Int? {
+    guard let value = value(source) else { return nil }
+    if allowsZero, value.integer == 0 { return 0 }
+    return try positive(value, source, limit: limit)
   }
 
-  private func scaling(
-    type: String, key: String, maximumPositions: Int
-  ) throws(StoreError) -> RotaryConfiguration.Scaling {
-    func number(_ name: String) throws(StoreError) -> Double {
-      let source = Layout.Source(keys: ["\(key).\(name)"], absent: nil)
-      let number = try self.number(source)
-      guard number > 0 else { throw mismatch(source, "a positive number", .number(number)) }
-      return number
+  /// A number, nil where there is none or it is the one that changes nothing.
+  func optionalNumber(
+    _ source: Layout.Source?, unless neutral: Double
+  ) throws(StoreError) -> Double? {
+    guard let source, value(source) != nil else { return nil }
+    let number = try number(source)
+    return number == neutral ? nil : number
+  }
+
+  /// One of the texts that a choice has.
+  func choice<Choice: RawRepresentable & CaseIterable>(
+    _ source: Layout.Source
+  ) throws(StoreError) -> Choice where Choice.RawValue == String {
+    let value = try required(source)
+    guard let choice = value.string.flatMap(Choice.init(rawValue:)) else {
+      let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+      throw mismatch(source, known, value)
     }
-    let original = try positive(
-      Layout.Source(
-        keys: ["\(key).original_max_position_embeddings"], absent: .integer(maximumPositions)),
-      limit: 1 << 31)
-    switch type {
-    case "divisors":
-      let source = Layout.Source(keys: ["\(key).divisors"], absent: nil)
-      let value = try required(source)
-      guard case .array(let values) = value, case let numbers = values.compactMap(\.number),
-        numbers.count == values.count
-      else { throw mismatch(source, "a list of numbers", value) }
-      return .divisors(numbers.map { Float($0) })
-    case "linear": return .linear(factor: try number("factor"))
-    case "dynamic":
-      return .dynamic(factor: try number("factor"), originalMaximumPositions: original)
-    case "llama3":
-      return .llama3(
-        factor: try number("factor"), lowFrequencyFactor: try number("low_freq_factor"),
-        highFrequencyFactor: try number("high_freq_factor"), originalMaximumPositions: original)
-    default: return .none
+    return choice
+  }
+
+  /// The square root of a width as weights of a type have it: `float32`, `bfloat16` or `float16`.
+  func root(of width: Int, typed source: Layout.Source) throws(StoreError) -> Float {
+    let root = Float(Double(width).squareRoot())
+    let type = try required(source)
+    switch type.string {
+    case "float32": return root
+    case "float16": return Float(Float16(root))
+    case "bfloat16":
+      let bits = root.bitPattern
+      return Float(bitPattern: (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+    default: throw mismatch(source, "float32, bfloat16 or float16", type)
     }
   }
 }

@@ -47,95 +47,48 @@ extension Layout {
   ) throws(StoreError) -> ModelConfiguration {
     let reader = ConfigurationReader(json: json, file: file)
     for requirement in requirements { try reader.check(requirement) }
+    let read = Set(readKeys)
+    // Only the metadata of a GGUF file has this key.
+    let isGGUF = json[path: "general.architecture"] != nil
+    for requirement in isGGUF ? Self.knownGGUFParts : Self.knownParts
+    where !read.contains(requirement.key) {
+      try reader.check(requirement)
+    }
     let width = try reader.positive(decoder.width)
     let layerCount = try reader.positive(decoder.layerCount, limit: 4096)
     let queryHeads = try reader.perLayer(decoder.queryHeads, layerCount)
-    let keyValueHeads = try reader.perLayer(decoder.keyValueHeads, layerCount)
-    let feedForwardWidths = try reader.perLayer(decoder.feedForwardWidth, layerCount)
-    let headDimension = try headDimension(reader, width: width, queryHeads: queryHeads[0])
+    let headDimension = try headDimension(
+      reader, width: width, queryHeads: queryHeads.max() ?? 0)
     let maximumPositions = try reader.positive(decoder.maximumPositions, limit: 1 << 31)
-    let layers = (0..<layerCount).map {
-      LayerConfiguration(
-        queryHeads: queryHeads[$0], keyValueHeads: keyValueHeads[$0],
-        feedForwardWidth: feedForwardWidths[$0])
-    }
+    let positions = try positions(
+      reader, headDimension: headDimension, maximumPositions: maximumPositions)
     var configuration = ModelConfiguration(
       architecture: json[path: "architectures"].flatMap {
         if case .array(let names) = $0 { names.first?.string } else { nil }
       } ?? name,
       width: width, vocabularySize: try reader.positive(decoder.vocabularySize),
-      headDimension: headDimension, layers: layers,
+      headDimension: headDimension,
+      layers: try layers(reader, queryHeads: queryHeads, width: width),
       normalization: Normalization(
         kind: decoder.normalization.kind,
         epsilon: try reader.number(decoder.normalization.epsilon)),
       activation: try reader.activation(decoder.activation), isGated: decoder.isGated,
-      positions: try positions(
-        reader, headDimension: headDimension, maximumPositions: maximumPositions),
-      maximumPositions: maximumPositions, hasTiedHead: try reader.bool(decoder.hasTiedHead),
+      positions: positions, maximumPositions: maximumPositions,
+      hasTiedHead: try reader.bool(decoder.hasTiedHead),
       beginTokenID: try reader.tokens(decoder.beginToken).first,
       endTokenIDs: try reader.tokens(decoder.endTokens))
     if let threshold = decoder.activation.threshold {
       configuration.activationThreshold = try reader.number(threshold)
     }
+    try addFamilyParts(reader, maximumPositions: maximumPositions, to: &configuration)
     try configuration.check(file: file)
     return configuration
   }
 
-  private func headDimension(
-    _ reader: ConfigurationReader, width: Int, queryHeads: Int
-  ) throws(StoreError) -> Int {
-    if let source = decoder.headDimension, reader.value(source) != nil {
-      return try reader.positive(source)
-    }
-    guard width % queryHeads == 0 else {
-      throw StoreError(
-        .configuration,
-        "the width is no multiple of the query heads and no head dimension is "
-          + "given", file: reader.file, found: "\(width) and \(queryHeads)")
-    }
-    return width / queryHeads
-  }
-
-  private func positions(
-    _ reader: ConfigurationReader, headDimension: Int, maximumPositions: Int
-  ) throws(StoreError) -> PositionEncoding {
-    guard let rotary = decoder.positions.rotary else {
-      return .learned(offset: decoder.positions.learned?.offset ?? 0)
-    }
-    if let source = rotary.dimension, reader.value(source) != nil {
-      return .rotary(
-        RotaryConfiguration(
-          base: try reader.number(rotary.base),
-          dimension: try reader.positive(source, limit: headDimension),
-          scaling: try reader.scaling(rotary, maximumPositions: maximumPositions)))
-    }
-    let part = try reader.number(rotary.rotatedPart)
-    guard part > 0, part <= 1 else {
-      throw StoreError(
-        .configuration, "the rotated part of a head is out of bounds", file: reader.file,
-        expected: "more than 0, at most 1", found: "\(part)")
-    }
-    // Decimal parts are not exact: 0.29 of 100 is 28.999…
-    let exact = Double(headDimension) * part
-    let dimension = Int(exact.rounded())
-    guard abs(exact - Double(dimension)) <= 1e-6, dimension > 0, dimension % 2 == 0 else {
-      throw StoreError(
-        .configuration,
-        "the rotated part of a head (\(rotary.rotatedPart.keys.joined(separator: " or "))) must be "
-          + "a whole, even number of dimensions", file: reader.file,
-        found: "\(part) of \(headDimension), \(exact)")
-    }
-    return .rotary(
-      RotaryConfiguration(
-        base: try reader.number(rotary.base), dimension: dimension,
-        scaling: try reader.scaling(rotary, maximumPositions: maximumPositions)))
-  }
-
   /// The tensor patterns that count for this configuration.
   package func patterns(for json: JSONValue) -> [TensorPattern] {
-    tensors.filter { pattern in
-      pattern.when.map { (json[path: $0.key] ?? .null) == $0.equals } ?? true
-    }
+    let reader = ConfigurationReader(json: json, file: "")
+    return tensors.filter { $0.when.map(reader.holds) ?? true }
   }
 
   /// The roles that have a bias, in every layer alike.
@@ -147,6 +100,7 @@ extension Layout {
   /// said to be.
   package func unknownKeys(of json: JSONValue) -> [String] {
     let known = Set(readKeys.map { String($0.prefix { $0 != "." }) }).union(Self.inertKeys)
+      .union(Self.knownParts.map(\.key))
     return (json.object ?? [:]).filter { $0.value != .null && !known.contains($0.key) }
       .keys.sorted()
   }
@@ -154,18 +108,31 @@ extension Layout {
   /// Keys that are read or known to change nothing.
   var readKeys: [String] {
     let d = decoder
-    var sources = [
+    var sources: [Source?] = [
       d.width, d.vocabularySize, d.layerCount, d.maximumPositions, d.queryHeads, d.keyValueHeads,
-      d.feedForwardWidth, d.normalization.epsilon, d.activation.source, d.hasTiedHead,
-      d.beginToken, d.endTokens,
+      d.feedForwardWidth, d.headDimension, d.blocks, d.normalization.epsilon, d.activation.source,
+      d.activation.threshold, d.order, d.queryKeyNorm, d.hasTiedHead, d.beginToken, d.endTokens,
+      d.caps?.attention, d.caps?.logits,
     ]
-    sources += [d.headDimension, d.activation.threshold].compactMap { $0 }
     var keys = ignoredKeys + requirements.flatMap { [$0.key] + ($0.unless.map { [$0.key] } ?? []) }
     if let rotary = d.positions.rotary {
-      sources += [rotary.base, rotary.rotatedPart] + (rotary.dimension.map { [$0] } ?? [])
-      keys += rotary.scaling
+      sources += [
+        rotary.base, rotary.rotatedPart, rotary.dimension, rotary.originalPositions,
+        rotary.local?.base, rotary.layers, rotary.interval,
+      ]
+      keys += rotary.scaling + (rotary.local?.scaling ?? [])
     }
-    return keys + sources.flatMap(\.keys) + tensors.compactMap { $0.when?.key }
+    if let windows = d.windows {
+      sources += [windows.length, windows.types, windows.interval, windows.first]
+      if let key = windows.when?.key { keys.append(key) }
+    }
+    if let scales = d.scales {
+      sources += [
+        scales.embedding, scales.embeddingRootType, scales.residual, scales.attention,
+        scales.attentionNumber, scales.logits, scales.logitDivisor,
+      ]
+    }
+    return keys + sources.flatMap { $0?.readKeys ?? [] } + tensors.compactMap { $0.when?.key }
   }
 
   /// Keys that transformers writes for every family and that do not change a forward pass.
@@ -175,4 +142,10 @@ extension Layout {
     "attention_dropout", "use_bfloat16", "pretraining_tp", "max_length", "max_sequence_length",
     "_attn_implementation", "rope_interleaved", "unk_token_id",
   ]
+}
+
+extension Layout.Source {
+  fileprivate var readKeys: [String] {
+    keys + (absentMultiple?.keys ?? []) + (cases ?? []).flatMap { $0.when.map(\.key) }
+  }
 }

@@ -1,4 +1,3 @@
-package import FlashKernels
 internal import FoundationEssentials
 
 /// How a model family spells its configuration and its tensors (`layouts/NAME.json`).
@@ -30,114 +29,6 @@ package struct Layout: Codable, Equatable, Sendable {
     package var architecture: String
     package var present: [String]
     package var absent: [String]
-  }
-
-  /// A number or text of the configuration: the first of `keys` that is there and not null (a key
-  /// may be a dotted path), otherwise `absent`; without either the checkpoint is refused.
-  package struct Source: Codable, Equatable, Sendable {
-    package var keys: [String]
-    package var absent: JSONValue?
-  }
-
-  package struct DecoderSwitches: Codable, Equatable, Sendable {
-    package var width: Source
-    package var vocabularySize: Source
-    package var layerCount: Source
-    package var maximumPositions: Source
-    /// Per layer, as every one of the next three: a list of the layers' numbers, or one for all.
-    package var queryHeads: Source
-    package var keyValueHeads: Source
-    package var feedForwardWidth: Source
-    /// Absent: width divided by the query heads.
-    package var headDimension: Source?
-    package var normalization: NormalizationSwitch
-    package var activation: ActivationSwitch
-    package var isGated: Bool
-    package var positions: PositionSwitch
-    package var hasTiedHead: Source
-    package var beginToken: Source
-    package var endTokens: Source
-  }
-
-  package struct NormalizationSwitch: Codable, Equatable, Sendable {
-    package var kind: Normalization.Kind
-    package var epsilon: Source
-  }
-
-  package struct ActivationSwitch: Codable, Equatable, Sendable {
-    package var source: Source
-    /// What the configuration may say, and what is computed then.
-    package var allowed: [String: Activation]
-    /// Above which a neuron fires (FATReLU).
-    package var threshold: Source?
-  }
-
-  /// Exactly one of the two is set.
-  package struct PositionSwitch: Codable, Equatable, Sendable {
-    package var rotary: RotarySwitch?
-    package var learned: LearnedSwitch?
-  }
-
-  package struct RotarySwitch: Codable, Equatable, Sendable {
-    package var base: Source
-    /// The part of a head that is rotated, from 0 to 1.
-    package var rotatedPart: Source
-    /// The rotated dimensions as a number, which wins over the part where it is there.
-    package var dimension: Source?
-    /// Keys of the object that holds the scaling's type and numbers; the first that is there.
-    package var scaling: [String]
-  }
-
-  package struct LearnedSwitch: Codable, Equatable, Sendable {
-    package var offset: Int
-  }
-
-  /// A key that must have one of the allowed values, because another value changes the arithmetic
-  /// in a way the decoder does not know.
-  package struct Requirement: Codable, Equatable, Sendable {
-    package var key: String
-    /// Null stands for an absent key. Of a list every element must be allowed.
-    package var allowed: [JSONValue]
-    /// A key whose value is allowed as well.
-    package var orSameAs: String?
-    /// The requirement does not hold where this does.
-    package var unless: Condition?
-    /// What the decoder lacks, for the message.
-    package var part: String
-  }
-
-  package struct Condition: Codable, Equatable, Sendable {
-    package var key: String
-    package var equals: JSONValue
-  }
-
-  /// Which tensor plays a role. `name` may hold `{prefix}` and, inside the layers, `{layer}`.
-  package struct TensorPattern: Codable, Equatable, Sendable {
-    package var role: TensorRole
-    package var isBias: Bool
-    package var name: String
-    /// The checkpoint has the tensor only where this holds; absent: always.
-    package var when: Condition?
-    /// A tensor of one value that every value of this one is multiplied with, where it is there.
-    package var scale: String?
-
-    package var isPerLayer: Bool { name.contains("{layer}") }
-
-    /// The tensor's name in a checkpoint.
-    package func name(prefix: String, layer: Int?) -> String {
-      Self.fill(name, prefix: prefix, layer: layer)
-    }
-
-    /// The name of the tensor that scales it; nil where the pattern names none.
-    func scaleName(prefix: String, layer: Int?) -> String? {
-      scale.map { Self.fill($0, prefix: prefix, layer: layer) }
-    }
-
-    private static func fill(_ pattern: String, prefix: String, layer: Int?) -> String {
-      var text = pattern.replacing("{prefix}", with: prefix)
-      if let layer { text = text.replacing("{layer}", with: "\(layer)") }
-      return text
-    }
   }
 
   /// The layouts inside the binary. Traps where one is wrong, which a test excludes.
@@ -200,12 +91,14 @@ package struct Layout: Codable, Equatable, Sendable {
           "the name of \(label) must \(pattern.role.isPerLayer ? "" : "not ")hold {layer}")
       }
     }
-    var needed: [TensorRole] = TensorRole.allCases.filter {
-      $0 != .positionEmbedding && $0 != .gate
-    }
-    if !hasRotary { needed.append(.positionEmbedding) }
-    if decoder.isGated { needed.append(.gate) }
-    for role in needed where !seen.contains(role.rawValue) {
+    let optional: Set<TensorRole> = [
+      .positionEmbedding, .gate, .attentionNorm, .queryNorm, .keyNorm, .linearAttention,
+      .attentionOutputNorm, .feedForwardNorm, .linearFeedForward, .feedForwardOutputNorm,
+    ]
+    var needed = Set(TensorRole.allCases).subtracting(optional)
+    if !hasRotary { needed.insert(.positionEmbedding) }
+    if decoder.isGated { needed.insert(.gate) }
+    for role in TensorRole.allCases where needed.contains(role) && !seen.contains(role.rawValue) {
       throw fail("no tensor for \(role.rawValue)")
     }
   }
@@ -230,7 +123,9 @@ extension TensorRole {
 
   package var isNorm: Bool {
     switch self {
-    case .attentionNorm, .feedForwardNorm, .outputNorm: true
+    case .attentionNorm, .queryNorm, .keyNorm, .attentionOutputNorm, .feedForwardNorm,
+      .feedForwardOutputNorm, .outputNorm:
+      true
     default: false
     }
   }

@@ -20,17 +20,7 @@ extension ModelConfiguration {
     try require("head dimension", headDimension, 1 << 16)
     try require("number of layers", layers.count, 4096)
     try require("number of positions", maximumPositions, 1 << 31)
-    for (index, layer) in layers.enumerated() {
-      try require("number of query heads of layer \(index)", layer.queryHeads, 1 << 16)
-      try require("number of key-value heads of layer \(index)", layer.keyValueHeads, 1 << 16)
-      try require("feed-forward width of layer \(index)", layer.feedForwardWidth, 1 << 24)
-      try require(
-        "width of all heads of layer \(index)", layer.queryHeads * headDimension, 1 << 20)
-      try require(
-        layer.queryHeads % layer.keyValueHeads == 0,
-        "the key-value heads of layer \(index) do not divide its query heads",
-        found: "\(layer.keyValueHeads) and \(layer.queryHeads)")
-    }
+    for (index, layer) in layers.enumerated() { try checkLayer(layer, index, file: file) }
     try require(
       normalization.epsilon >= 0 && normalization.epsilon < 1,
       "the norm's epsilon is out of bounds",
@@ -44,15 +34,87 @@ extension ModelConfiguration {
     switch positions {
     case .learned(let offset):
       try require(offset >= 0, "the offset is negative", found: "\(offset)")
-    case .rotary(let rotary):
       try require(
-        rotary.dimension > 0 && rotary.dimension <= headDimension && rotary.dimension % 2 == 0,
-        "RoPE must turn an even part of a head", found: "\(rotary.dimension)")
-      try require(rotary.base > 0, "the base of RoPE must be positive", found: "\(rotary.base)")
-      guard case .divisors(let divisors) = rotary.scaling else { return }
+        localRotary == nil && layers.allSatisfy { $0.rotary == nil },
+        "learned positions and RoPE exclude each other", found: "both")
+    case .rotary(let rotary): try checkRotary(rotary, file: file)
+    }
+    if let localRotary { try checkRotary(localRotary, file: file) }
+    try checkFamilyParts(file: file)
+  }
+
+  private func checkLayer(
+    _ layer: LayerConfiguration, _ index: Int, file: String
+  ) throws(StoreError) {
+    func require(_ holds: Bool, _ problem: String, found: String) throws(StoreError) {
+      guard holds else { throw StoreError(.configuration, problem, file: file, found: found) }
+    }
+    func require(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(StoreError) {
+      guard range.contains(value) else {
+        throw StoreError(
+          .configuration, "the \(name) of layer \(index) is out of bounds", file: file,
+          expected: "\(range.lowerBound) to \(range.upperBound)", found: "\(value)")
+      }
+    }
+    try require("number of query heads", layer.queryHeads, 0...1 << 16)
+    let least = min(layer.queryHeads, 1)
+    try require("number of key-value heads", layer.keyValueHeads, least...least << 16)
+    try require("feed-forward width", layer.feedForwardWidth, 0...1 << 24)
+    try require("width of all heads", layer.queryHeads * headDimension, 0...1 << 20)
+    try require("window", layer.window ?? 1, 1...1 << 31)
+    try require(
+      layer.queryHeads == 0 || layer.queryHeads % layer.keyValueHeads == 0,
+      "the key-value heads of layer \(index) do not divide its query heads",
+      found: "\(layer.keyValueHeads) and \(layer.queryHeads)")
+    try require(
+      layer.queryHeads == 0 || layer.hasLinearAttention != true,
+      "layer \(index) has attention and a matrix in its place", found: "both")
+    try require(
+      layer.feedForwardWidth == 0 || layer.hasLinearFeedForward != true,
+      "layer \(index) has neurons and a matrix in their place", found: "both")
+    try require(
+      layerOrder == .preNorm || layer.queryHeads > 0 && layer.feedForwardWidth > 0,
+      "layer \(index) lacks a part, which the order \(layerOrder.rawValue) does not allow",
+      found: "\(layer.queryHeads) query heads, \(layer.feedForwardWidth) neurons")
+    try require(
+      layer.rotary != .local || localRotary != nil, "layer \(index) has a RoPE that is not there",
+      found: "local")
+  }
+
+  private func checkRotary(_ rotary: RotaryConfiguration, file: String) throws(StoreError) {
+    func require(_ holds: Bool, _ problem: String, found: String) throws(StoreError) {
+      guard holds else { throw StoreError(.configuration, problem, file: file, found: found) }
+    }
+    try require(
+      rotary.dimension > 0 && rotary.dimension <= headDimension && rotary.dimension % 2 == 0,
+      "RoPE must turn an even part of a head", found: "\(rotary.dimension)")
+    try require(rotary.base > 0, "the base of RoPE must be positive", found: "\(rotary.base)")
+    let divisors: [[Float]] =
+      switch rotary.scaling {
+      case .longRope(let short, let long, _, _): [short, long]
+      case .divisors(let divisors): [divisors]
+      default: []
+      }
+    for list in divisors {
       try require(
-        divisors.count == rotary.dimension / 2 && divisors.allSatisfy { $0.isFinite && $0 != 0 },
-        "RoPE needs a divisor for each pair, finite and not zero", found: "\(divisors.count)")
+        list.count == rotary.dimension / 2 && list.allSatisfy { $0.isFinite && $0 != 0 },
+        "RoPE needs a divisor for each pair, finite and not zero", found: "\(list.count)")
+    }
+  }
+
+  private func checkFamilyParts(file: String) throws(StoreError) {
+    let numbers: [(String, Double?)] = [
+      ("the scale of embeddings", scales?.embedding),
+      ("the scale of the residual", scales?.residual),
+      ("the scale of attention", scales?.attention), ("the scale of logits", scales?.logits),
+      ("the cap of attention", caps?.attention), ("the cap of logits", caps?.logits),
+    ]
+    for case (let name, let number?) in numbers {
+      guard number > 0, number < 1e6 else {
+        throw StoreError(
+          .configuration, "\(name) is out of bounds", file: file, expected: "more than 0",
+          found: "\(number)")
+      }
     }
   }
 }

@@ -22,6 +22,13 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
   /// `down(activation(up x))`.
   package var isGated: Bool
   package var positions: PositionEncoding
+  /// RoPE of the layers that say so.
+  package var localRotary: RotaryConfiguration?
+  /// Nil: `preNorm`.
+  package var order: LayerOrder?
+  package var queryKeyNorm: QueryKeyNorm?
+  package var scales: ModelScales?
+  package var caps: ModelCaps?
   /// Positions the model was trained for (`max_position_embeddings`).
   package var maximumPositions: Int
   /// Whether the output head is the token embedding.
@@ -51,12 +58,22 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
   }
 }
 
-/// The shape of one layer; heads and widths may differ from layer to layer (variable GQA).
+/// The shape of one layer; heads and widths may differ from layer to layer (variable GQA). Either
+/// part may be missing, or be one square matrix.
 package struct LayerConfiguration: Codable, Equatable, Sendable {
+  /// 0 where there is no attention.
   package var queryHeads: Int
   package var keyValueHeads: Int
-  /// Neurons of the feed-forward part.
+  /// Neurons of the feed-forward part; 0 where there are none.
   package var feedForwardWidth: Int
+  /// Positions that a query sees, itself included; nil: all up to it.
+  package var window: Int?
+  /// Nil: the model's.
+  package var rotary: LayerRotary?
+  /// Whether a matrix `[width, width]` stands in attention's place (Nemotron-NAS).
+  package var hasLinearAttention: Bool?
+  /// Whether a matrix `[width, width]` stands in the feed-forward part's place.
+  package var hasLinearFeedForward: Bool?
 
   package init(queryHeads: Int, keyValueHeads: Int, feedForwardWidth: Int) {
     self.queryHeads = queryHeads
@@ -118,6 +135,17 @@ package struct RotaryConfiguration: Codable, Equatable, Sendable {
       originalMaximumPositions: Int)
     /// NTK by current length: unchanged up to `originalMaximumPositions`, beyond it the base grows.
     case dynamic(factor: Double, originalMaximumPositions: Int)
+    /// Frequencies that turn at least `fastTurns` times over the original positions are kept, those
+    /// that turn at most `slowTurns` times are divided by the factor, and between the two there is
+    /// a ramp, with whole ends where `isTruncated` (YaRN: Peng et al., arXiv 2309.00071). Cosines
+    /// and sines are multiplied by `magnitude`.
+    case yarn(
+      factor: Double, magnitude: Double, fastTurns: Double, slowTurns: Double,
+      originalMaximumPositions: Int, isTruncated: Bool)
+    /// A divisor for each pair: `short` up to `originalMaximumPositions`, `long` beyond (LongRoPE:
+    /// Ding et al., arXiv 2402.13753). Cosines and sines are multiplied by `magnitude`.
+    case longRope(
+      short: [Float], long: [Float], magnitude: Double, originalMaximumPositions: Int)
     /// The frequency of each pair divided by a number of its own (`rope_freqs.weight` of GGUF).
     case divisors([Float])
   }

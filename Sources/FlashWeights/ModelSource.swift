@@ -58,8 +58,11 @@ package struct SourceTensor: Equatable, Sendable {
   package let extent: FileExtent
   /// Which of the tensor's rows is the model's row 0, 1, …
   var order = RowOrder.asStored
-  /// What every value is multiplied with.
+  /// What every value is multiplied with, and what is added then.
   var multiplier: Float = 1
+  var offset: Float = 0
+  /// Rows that are used; nil: all, or all values of a vector.
+  var usedRowCount: Int?
   /// Whether the file holds the matrix column by column; `shape` is the model's all the same.
   var isTurned = false
 
@@ -140,19 +143,35 @@ package enum SourceEncoding: Equatable, Sendable {
   }
 }
 
+extension SourceTensor {
+  /// Bytes of the rows, or of a vector's values, that are used.
+  var usedByteCount: Int {
+    guard let usedRowCount, let all = shape.first, all > 0 else { return extent.byteCount }
+    return extent.byteCount / all * usedRowCount
+  }
+}
+
 /// Which row of a source's matrix is which row of the model's.
 enum RowOrder: Equatable, Sendable {
   case asStored
   /// Heads of `headDimension` rows whose first `rotated` rows are pairs of neighbours, as RoPE of
   /// kind NORM wants them in llama.cpp; the model wants the first of each pair, then the second.
   case neighbours(headDimension: Int, rotated: Int)
+  /// Runs of `count` rows, each `distance` rows after the one before, the first at `start`: a part
+  /// of a tensor that holds the rows of several.
+  case runs(count: Int, distance: Int, start: Int)
 
   /// The source's row that is the model's row `row`.
   func source(of row: Int) -> Int {
-    guard case .neighbours(let headDimension, let rotated) = self else { return row }
-    let (head, inside) = (row / headDimension, row % headDimension)
-    guard inside < rotated else { return row }
-    let half = rotated / 2
-    return head * headDimension + 2 * (inside % half) + inside / half
+    switch self {
+    case .asStored: return row
+    case .runs(let count, let distance, let start):
+      return start + row / count * distance + row % count
+    case .neighbours(let headDimension, let rotated):
+      let (head, inside) = (row / headDimension, row % headDimension)
+      guard inside < rotated else { return row }
+      let half = rotated / 2
+      return head * headDimension + 2 * (inside % half) + inside / half
+    }
   }
 }

@@ -24,24 +24,31 @@ struct RowBuffers: ~Copyable {
   /// The searches for scales find none then and leave a block of zeros; where there is one, only
   /// values up to half of it become zero.
   ///
-  /// - Parameter multiplier: what every value is multiplied with.
+  /// - Parameters:
+  ///   - multiplier: what every value is multiplied with.
+  ///   - offset: what is added then.
   mutating func encode(
-    _ source: UnsafeRawPointer, _ encoding: SourceEncoding, multiplier: Float,
+    _ source: UnsafeRawPointer, _ encoding: SourceEncoding, multiplier: Float, offset: Float = 0,
     to format: RowFormat, into row: UnsafeMutableRawPointer
   ) {
-    if case .blocks(let type) = encoding, encoding.keptFormat == format, multiplier == 1 {
+    if case .blocks(let type) = encoding, encoding.keptFormat == format, multiplier == 1,
+      offset == 0
+    {
       unsafe LanePacking.pack(format, width: width, blocks: source, into: row)
       return unsafe countScales(source, type)
     }
     let floats = unsafe values.start.assumingMemoryBound(to: Float.self)
     unsafe decode(source, encoding, into: floats)
-    if encoding == .plain(format), multiplier == 1 {
+    if encoding == .plain(format), multiplier == 1, offset == 0 {
       unsafe row.copyMemory(from: source, byteCount: format.byteCount(width: width))
       faults.nonFinite += unsafe kernels.nonFiniteCount(floats, count: width)
       return
     }
     if multiplier != 1 {
       for index in 0..<width { unsafe floats[index] *= multiplier }
+    }
+    if offset != 0 {
+      for index in 0..<width { unsafe floats[index] += offset }
     }
     faults.nonFinite += unsafe kernels.nonFiniteCount(floats, count: width)
     unsafe encoder.encode(floats, width: width, format, into: row)

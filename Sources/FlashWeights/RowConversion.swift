@@ -49,12 +49,16 @@ struct RowConversion {
     for (index, tensor) in plan.tensors.enumerated() {
       let source = source(map.source(tensor.role, isBias: tensor.isBias, layer: tensor.layer))
       if writer.isFinished(tensor: index) {
-        advance(source.extent.byteCount)
+        advance(source.tensor.usedByteCount)
       } else {
         try convert(tensor: index, from: source, advance: advance)
       }
     }
     for layer in plan.bundles.indices {
+      if plan.bundles[layer].neuronCount == 0 {
+        if !writer.isFinished(layer: layer) { try writer.finish(layer: layer) }
+        continue
+      }
       let conversion = BundleConversion(self, layer: layer)
       if writer.isFinished(layer: layer) {
         advance(conversion.sourceByteCount)
@@ -70,7 +74,8 @@ struct RowConversion {
       let source = map.source(tensor.role, isBias: tensor.isBias, layer: tensor.layer)
       readAhead.append([(source.fileIndex, source.extent)])
     }
-    for layer in plan.bundles.indices where !writer.isFinished(layer: layer) {
+    for layer in plan.bundles.indices
+    where plan.bundles[layer].neuronCount > 0 && !writer.isFinished(layer: layer) {
       for group in BundleConversion(self, layer: layer).reads { readAhead.append(group) }
     }
   }
@@ -93,7 +98,7 @@ struct RowConversion {
       for row in 0..<rows.count {
         unsafe buffers.encode(
           input.start + row * source.rowByteCount(tensor.width), source.encoding,
-          multiplier: source.tensor.multiplier, to: tensor.format,
+          multiplier: source.tensor.multiplier, offset: source.tensor.offset, to: tensor.format,
           into: output.start + row * tensor.rowByteCount)
       }
       faults.withLock { $0 += buffers.faults }
@@ -149,11 +154,15 @@ struct RowSource: Sendable {
   func rows(_ rows: Range<Int>, width: Int, stock: ByteStock) throws(StoreError) -> Bytes {
     let size = rowByteCount(width)
     let bytes = Bytes(count: rows.count * size, from: stock)
-    guard case .neighbours(let headDimension, _) = tensor.order else {
+    if tensor.order == .asStored {
       try unsafe file.file.read(into: bytes.buffer, at: extent.offset + rows.lowerBound * size)
       return bytes
     }
     guard tensor.shape.count > 1 else { return try vector(width: width) }
+    guard case .neighbours(let headDimension, _) = tensor.order else {
+      try readRuns(rows, rowByteCount: size, into: bytes)
+      return bytes
+    }
     // Rows change places inside their heads only: whole heads are read at once.
     let first = rows.lowerBound / headDimension * headDimension
     let heads = Bytes(
@@ -167,10 +176,27 @@ struct RowSource: Sendable {
     return bytes
   }
 
+  /// Rows of a part of the tensor, each run of neighbours at once.
+  private func readRuns(
+    _ rows: Range<Int>, rowByteCount size: Int, into bytes: borrowing Bytes
+  ) throws(StoreError) {
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      let source = tensor.order.source(of: row)
+      var end = row + 1
+      while end < rows.upperBound, tensor.order.source(of: end) == source + end - row { end += 1 }
+      let place = (row - rows.lowerBound) * size..<(end - rows.lowerBound) * size
+      try unsafe file.file.read(
+        into: UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[place]),
+        at: extent.offset + source * size)
+      row = end
+    }
+  }
+
   /// A bias, whose values are in the order of its weight's rows.
   private func vector(width: Int) throws(StoreError) -> Bytes {
     let bytes = Bytes(count: rowByteCount(width))
-    let source = try file.file.bytes(at: extent.offset, byteCount: rowByteCount(width))
+    let source = try file.file.bytes(at: extent.offset, byteCount: extent.byteCount)
     let size = rowByteCount(1)
     let target = unsafe bytes.buffer
     for index in 0..<width {

@@ -37,8 +37,9 @@ package struct StoreManifest: Codable, Equatable, Sendable {
 /// What a tensor is for.
 package enum TensorRole: String, Codable, CaseIterable, Sendable {
   case tokenEmbedding, positionEmbedding, outputNorm, outputHead
-  case attentionNorm, query, key, value, attentionOutput
-  case feedForwardNorm, gate, up, down
+  case attentionNorm, query, key, value, queryNorm, keyNorm, attentionOutput, linearAttention
+  case attentionOutputNorm
+  case feedForwardNorm, gate, up, down, linearFeedForward, feedForwardOutputNorm
 }
 
 /// One tensor of `dense.safetensors`: `[rows, width]`, rows one after another without gaps.

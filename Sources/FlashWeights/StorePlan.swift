@@ -40,10 +40,12 @@ package struct StoreFormats: Equatable, Sendable {
     let named: RowFormat? =
       switch role {
       case .tokenEmbedding, .positionEmbedding: embedding
-      case .query, .key, .value, .attentionOutput: attention
-      case .gate, .up, .down: feedForward
+      case .query, .key, .value, .attentionOutput, .linearAttention: attention
+      case .gate, .up, .down, .linearFeedForward: feedForward
       case .outputHead: head
-      case .attentionNorm, .feedForwardNorm, .outputNorm: .f32
+      case .attentionNorm, .queryNorm, .keyNorm, .attentionOutputNorm, .feedForwardNorm,
+        .feedForwardOutputNorm, .outputNorm:
+        .f32
       }
     return named ?? kept[TensorKey(role: role, layer: layer, isBias: false)] ?? .f16
   }
@@ -164,7 +166,12 @@ package struct TensorShape: Equatable, Sendable {
       switch role {
       case .tokenEmbedding, .outputHead: (configuration.vocabularySize, width)
       case .positionEmbedding: (configuration.positionRows, width)
-      case .attentionNorm, .feedForwardNorm, .outputNorm: (1, width)
+      case .attentionNorm, .attentionOutputNorm, .feedForwardNorm, .feedForwardOutputNorm,
+        .outputNorm:
+        (1, width)
+      case .queryNorm: (1, configuration.normedWidth(heads: shape!.queryHeads))
+      case .keyNorm: (1, configuration.normedWidth(heads: shape!.keyValueHeads))
+      case .linearAttention, .linearFeedForward: (width, width)
       case .query: (shape!.queryHeads * headDimension, width)
       case .key, .value: (shape!.keyValueHeads * headDimension, width)
       case .attentionOutput: (width, shape!.queryHeads * headDimension)
@@ -202,8 +209,8 @@ package struct TensorShape: Equatable, Sendable {
       if biases.contains(role) { shapes.append(shape.bias) }
     }
     for layer in configuration.layers.indices {
-      for role in TensorRole.allCases where role.isPerLayer {
-        if role != .gate || configuration.isGated { append(role, layer) }
+      for role in TensorRole.allCases where configuration.has(role, layer: layer) {
+        append(role, layer)
       }
     }
     append(.outputNorm, nil)
@@ -216,6 +223,11 @@ extension ModelConfiguration {
   /// Rows of the table of learned positions; 0 where positions are rotary.
   package var positionRows: Int {
     if case .learned(let offset) = positions { maximumPositions + offset } else { 0 }
+  }
+
+  /// Values that a norm of queries or keys takes together.
+  fileprivate func normedWidth(heads: Int) -> Int {
+    queryKeyNorm == .allHeads ? heads * headDimension : headDimension
   }
 
   /// Parts of a neuron's bundle in the order they lie.

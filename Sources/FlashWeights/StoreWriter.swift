@@ -159,7 +159,9 @@ package final class StoreWriter: Sendable {
   }
 
   private func takeHashes(of item: StoreItem, rowCount: Int) -> RowHashes {
-    let hashes = state.withLock { $0.hashes.removeValue(forKey: item) }
+    // A layer without neurons has nothing to write.
+    let none = rowCount == 0 ? RowHashes(rowCount: 0) : nil
+    let hashes = state.withLock { $0.hashes.removeValue(forKey: item) } ?? none
     guard let hashes, hashes.isComplete else {
       preconditionFailure("\(item) is finished before all of it is written")
     }

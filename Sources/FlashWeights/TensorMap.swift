@@ -22,22 +22,20 @@ struct TensorMap: Sendable {
     let prefix = Self.prefix(tensors: source.tensors, layout: layout, patterns: patterns)
     var unused = Set(source.tensors.keys)
     for pattern in patterns where pattern.role != .outputHead || !configuration.hasTiedHead {
-      let layers = pattern.isPerLayer ? configuration.layers.indices.map { $0 as Int? } : [nil]
+      let layers =
+        pattern.isPerLayer
+        ? configuration.layers.indices.filter { configuration.has(pattern.role, layer: $0) }
+          .map { $0 as Int? } : [nil]
       for layer in layers {
-        let name = pattern.name(prefix: prefix, layer: layer)
+        let names = pattern.names(prefix: prefix, layer: layer)
+        let name = names.first { source.tensors[$0] != nil } ?? names[0]
         guard var tensor = source.tensors[name] else {
           throw StoreError(
             .missingTensor, "the model lacks this tensor", file: source.path, tensor: name)
         }
-        let weight = TensorShape(pattern.role, layer: layer, in: configuration)
-        try Self.check(
-          tensor, against: pattern.isBias ? weight.bias : weight, file: source.path(of: tensor))
-        if pairs == .neighbours, [.query, .key].contains(pattern.role),
-          case .rotary(let rotary) = configuration.positions
-        {
-          tensor.order = .neighbours(
-            headDimension: configuration.headDimension, rotated: rotary.dimension)
-        }
+        try Self.fit(
+          &tensor, to: pattern, layer: layer, in: configuration, pairs: pairs,
+          file: source.path(of: tensor))
         if let name = pattern.scaleName(prefix: prefix, layer: layer),
           let scale = source.tensors[name]
         {
@@ -48,6 +46,7 @@ struct TensorMap: Sendable {
         unused.remove(name)
       }
     }
+    try requireAll(configuration, layout: layout, file: source.path)
     for pattern in layout.ignoredTensors {
       for layer in configuration.layers.indices {
         let name = pattern.replacing("{prefix}", with: prefix)
@@ -68,6 +67,50 @@ struct TensorMap: Sendable {
     }
   }
 
+  /// Checks a tensor's shape and says which of its rows are the model's, and in which order.
+  private static func fit(
+    _ tensor: inout SourceTensor, to pattern: Layout.TensorPattern, layer: Int?,
+    in configuration: ModelConfiguration, pairs: Layout.RotaryPairs, file: String
+  ) throws(StoreError) {
+    let weight = TensorShape(pattern.role, layer: layer, in: configuration)
+    var expected = weight
+    if let fused = pattern.fused, let layer {
+      let rows = fused.roles.map { TensorShape($0, layer: layer, in: configuration).rows }
+      let before = zip(fused.roles, rows).prefix { $0.0 != pattern.role }.reduce(0) { $0 + $1.1 }
+      expected.rows = rows.reduce(0, +)
+      let groups = fused.byKeyValueHead ? configuration.layers[layer].keyValueHeads : 1
+      tensor.order = .runs(
+        count: weight.rows / groups, distance: expected.rows / groups, start: before / groups)
+      tensor.usedRowCount = weight.rows
+    }
+    try check(tensor, against: pattern.isBias ? expected.bias : expected, file: file)
+    if pairs == .neighbours, [.query, .key].contains(pattern.role),
+      case .rotary(let rotary) = configuration.positions
+    {
+      precondition(pattern.fused == nil, "fused rows lie in the order of checkpoints")
+      tensor.order = .neighbours(
+        headDimension: configuration.headDimension, rotated: rotary.dimension)
+    }
+    tensor.offset = Float(pattern.offset ?? 0)
+  }
+
+  /// Throws where the layout names no tensor for a role that the model has.
+  private func requireAll(
+    _ configuration: ModelConfiguration, layout: Layout, file: String
+  ) throws(StoreError) {
+    var shapes = TensorShape.dense(configuration, biases: [])
+    for layer in configuration.layers.indices where configuration.layers[layer].feedForwardWidth > 0
+    {
+      shapes += configuration.bundleRoles.map { TensorShape($0, layer: layer, in: configuration) }
+    }
+    for shape in shapes
+    where sources[TensorKey(role: shape.role, layer: shape.layer, isBias: false)] == nil {
+      throw StoreError(
+        .layout, "the layout \(layout.name) names no tensor for \(shape.role.rawValue)",
+        file: file, expected: shape.name)
+    }
+  }
+
   /// The source of a tensor of the model. Traps for one the layout does not name.
   func source(_ role: TensorRole, isBias: Bool = false, layer: Int?) -> SourceTensor {
     guard let source = sources[TensorKey(role: role, layer: layer, isBias: isBias)] else {
@@ -77,7 +120,7 @@ struct TensorMap: Sendable {
   }
 
   /// Bytes of the source that conversion reads.
-  var byteCount: Int { sources.values.reduce(0) { $0 + $1.extent.byteCount } }
+  var byteCount: Int { sources.values.reduce(0) { $0 + $1.usedByteCount } }
 
   /// For each weight the store's format that is nearest to the source's.
   var nearestFormats: [TensorKey: RowFormat] {

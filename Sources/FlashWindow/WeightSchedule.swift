@@ -61,7 +61,9 @@ struct WeightSchedule {
 
   /// The order in which a layer uses its tensors; the decoder follows it.
   private static let layerOrder: [TensorRole] = [
-    .attentionNorm, .query, .key, .value, .attentionOutput, .feedForwardNorm, .gate, .up, .down,
+    .attentionNorm, .query, .key, .value, .queryNorm, .keyNorm, .attentionOutput,
+    .linearAttention, .attentionOutputNorm, .feedForwardNorm, .gate, .up, .down,
+    .linearFeedForward, .feedForwardOutputNorm,
   ]
 
   private mutating func append(

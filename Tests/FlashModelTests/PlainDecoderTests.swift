@@ -2,6 +2,7 @@ import FlashKernels
 import FlashModel
 import FlashTestSupport
 import FlashWeights
+import FlashWindow
 import Testing
 
 /// The decoder on every family and format against a plain dense decoder in double precision.
@@ -22,7 +23,7 @@ struct PlainDecoderTests {
   func logitsEqualThoseOfThePlainDecoder(family: TinyModel.Family, format: RowFormat) throws {
     let activations: [Activation] =
       switch family {
-      case .llama, .deci: [.relu, .silu]
+      case .llama, .deci, .nemotronNAS: [.relu, .silu]
       case .opt: [.relu]
       case .prosparse: [.fatReLU]
       case .bamboo: [.dReLU]
@@ -31,7 +32,7 @@ struct PlainDecoderTests {
       let heads =
         switch family {
         case .llama, .prosparse, .bamboo: [2, 2, 2]
-        case .deci: [4, 2, 1]
+        case .deci, .nemotronNAS: [4, 2, 1]
         case .opt: [4, 4, 4]
         }
       var model = TinyModel(
@@ -50,6 +51,33 @@ struct PlainDecoderTests {
       var plain = PlainDecoder(model)
       let difference = DecoderRuns.relativeDifference(found, plain.logits(tokens))
       #expect(difference < Self.tolerance(format))
+    }
+  }
+
+  @Test(arguments: [Activation.relu, .silu], [RowFormat.f32, .q8_0])
+  func layersThatLackPartsEqualThePlainDecoderAtEveryLimit(
+    activation: Activation, format: RowFormat
+  ) throws {
+    var model = TinyModel(family: .nemotronNAS, seed: 3, width: 64, headDimension: 16)
+    model.configuration.activation = activation
+    let folder = try ProjectFiles.TemporaryFolder()
+    try model.write(to: folder.path + "/tiny")
+    let converted = try ConvertedStore(folder.path + "/tiny", format)
+    let tokens: [Int32] = [1, 17, 5, 33, 33, 2, 9, 38, 4, 21, 0, 12]
+    var options = DecoderOptions()
+    options.keyFormat = .f32
+    options.valueFormat = .f32
+    options.contextLength = 32
+    let found = try DecoderRuns.logits(converted.store, tokens, options: options)
+    var plain = PlainDecoder(model)
+    let difference = DecoderRuns.relativeDifference(found, plain.logits(tokens))
+    #expect(difference < Self.tolerance(format))
+    for percent in [0, 50] {
+      var limited = try DecoderRuns.limited(options, converted.store, percent: percent)
+      limited.storage.memoryLimit = limited.storage.memoryLimit! + (4 << 20)
+      limited.prefillChunk = 5
+      let again = try DecoderRuns.logits(converted.store, tokens, options: limited)
+      #expect(again.map(\.bitPattern) == found.map(\.bitPattern), "\(percent) %")
     }
   }
 

@@ -35,9 +35,19 @@ package struct PlainDecoder {
         state = sum(state, row(position + offset, of: name("embed_positions.weight")))
       }
       for layer in configuration.layers.indices {
-        let attended = attend(layer, normed(state, attentionNorm(layer)), position)
-        state = sum(state, attended)
-        state = sum(state, feedForward(layer, normed(state, feedForwardNorm(layer))))
+        let shape = configuration.layers[layer]
+        if shape.hasLinearAttention == true {
+          let matrix = layerName(layer, "self_attn.linear_attn.weight")
+          state = sum(state, product(matrix, normed(state, attentionNorm(layer)), bias: nil))
+        } else if shape.queryHeads > 0 {
+          state = sum(state, attend(layer, normed(state, attentionNorm(layer)), position))
+        }
+        if shape.hasLinearFeedForward == true {
+          let matrix = layerName(layer, "mlp.linear_mlp.weight")
+          state = sum(state, product(matrix, normed(state, feedForwardNorm(layer)), bias: nil))
+        } else if shape.feedForwardWidth > 0 {
+          state = sum(state, feedForward(layer, normed(state, feedForwardNorm(layer))))
+        }
       }
       state = normed(state, name(isOPT ? "final_layer_norm" : "norm"))
       let head = configuration.hasTiedHead ? name("embed_tokens.weight") : "lm_head.weight"

@@ -58,7 +58,7 @@ extension TinyModel {
       json["activation_function"] = "relu"
       json["do_layer_norm_before"] = true
       json["word_embed_proj_dim"] = configuration.width
-    case .llama, .deci, .prosparse, .bamboo:
+    case .llama, .deci, .prosparse, .bamboo, .nemotronNAS:
       json["intermediate_size"] = layer.feedForwardWidth
       json["hidden_act"] = family == .bamboo ? "relu" : configuration.activation.rawValue
       json["hidden_act_param"] = configuration.activationThreshold
@@ -66,7 +66,9 @@ extension TinyModel {
       json["head_dim"] = configuration.headDimension
       json["attention_bias"] = hasAttentionBias
       let heads = configuration.layers.map(\.keyValueHeads)
-      if family == .deci {
+      if family == .nemotronNAS {
+        json["block_configs"] = configuration.layers.map(Self.block)
+      } else if family == .deci {
         json["num_key_value_heads_per_layer"] = heads
       } else {
         json["num_key_value_heads"] = heads[0]
@@ -77,6 +79,22 @@ extension TinyModel {
     } catch {
       preconditionFailure("a configuration is JSON: \(error)")
     }
+  }
+
+  /// A layer as `block_configs` spells it.
+  private static func block(_ layer: LayerConfiguration) -> [String: Any] {
+    var attention: [String: Any] = [
+      "no_op": !layer.mixes, "replace_with_linear": layer.hasLinearAttention == true,
+      "sparsify": NSNull(),
+    ]
+    if layer.queryHeads > 0 {
+      attention["n_heads_in_group"] = layer.queryHeads / layer.keyValueHeads
+    }
+    var feedForward: [String: Any] = [
+      "no_op": !layer.feeds, "replace_with_linear": layer.hasLinearFeedForward == true,
+    ]
+    if layer.feedForwardWidth > 0 { feedForward["intermediate_size"] = layer.feedForwardWidth }
+    return ["attention": attention, "ffn": feedForward]
   }
 
   private func writeFile(_ path: String, _ data: Data) throws {

@@ -7,12 +7,17 @@ internal import Foundation
 package struct TinyModel: Sendable {
   package enum Family: String, CaseIterable, Sendable {
     case llama, deci, opt, prosparse, bamboo
+    /// Layers that lack a part, or have a matrix in its place.
+    case nemotronNAS = "nemotron-nas"
+
+    /// Those whose layers are all whole.
+    package static let allCases: [Family] = [.llama, .deci, .opt, .prosparse, .bamboo]
 
     /// `architectures[0]` of its checkpoints.
     var architecture: String {
       switch self {
       case .llama: "LlamaForCausalLM"
-      case .deci: "DeciLMForCausalLM"
+      case .deci, .nemotronNAS: "DeciLMForCausalLM"
       case .opt: "OPTForCausalLM"
       case .prosparse: "SparseLlamaForCausalLM"
       case .bamboo: "BambooForCausalLM"
@@ -54,11 +59,24 @@ package struct TinyModel: Sendable {
         : .rotary(RotaryConfiguration(base: 10000, dimension: headDimension, scaling: .none)),
       maximumPositions: maximumPositions, hasTiedHead: hasTiedHead, beginTokenID: 1,
       endTokenIDs: [2])
+    if family == .nemotronNAS { configuration.layers = Self.blocks(feedForwardWidth) }
     if family == .bamboo { configuration.activation = .dReLU }
     if family == .prosparse {
       configuration.activation = .fatReLU
       configuration.activationThreshold = 0.05
     }
+  }
+
+  /// Every kind of layer that Nemotron-NAS has, for 4 query heads.
+  private static func blocks(_ neurons: Int) -> [LayerConfiguration] {
+    let shapes = [(4, 2, neurons), (0, 0, 2 * neurons), (4, 1, 0), (0, 0, 0), (4, 4, 0)]
+    var layers = shapes.map {
+      LayerConfiguration(queryHeads: $0.0, keyValueHeads: $0.1, feedForwardWidth: $0.2)
+    }
+    layers.append(LayerConfiguration(queryHeads: 0, keyValueHeads: 0, feedForwardWidth: neurons))
+    layers[1].hasLinearAttention = true
+    layers[4].hasLinearFeedForward = true
+    return layers
   }
 
   /// A model whose family, shapes, key-value heads and type follow from the seed.
@@ -103,7 +121,10 @@ package struct TinyModel: Sendable {
     for pattern in layout.tensors {
       if pattern.role == .outputHead, configuration.hasTiedHead { continue }
       if pattern.when != nil, !hasAttentionBias { continue }
-      let layers = pattern.isPerLayer ? configuration.layers.indices.map { $0 as Int? } : [nil]
+      let layers =
+        pattern.isPerLayer
+        ? configuration.layers.indices.filter { configuration.has(pattern.role, layer: $0) }
+          .map { $0 as Int? } : [nil]
       for layer in layers {
         let weight = TensorShape(pattern.role, layer: layer, in: configuration)
         tensors.append(

@@ -294,7 +294,10 @@ extension GGUFBuilder {
     let spelled = try #require(checkpoint.layout.spelled(.gguf))
     for pattern in spelled.tensors where !pattern.isBias {
       if pattern.role == .outputHead, configuration.hasTiedHead { continue }
-      let layers = pattern.isPerLayer ? configuration.layers.indices.map { $0 as Int? } : [nil]
+      let layers =
+        pattern.isPerLayer
+        ? configuration.layers.indices.filter { configuration.has(pattern.role, layer: $0) }
+          .map { $0 as Int? } : [nil]
       for layer in layers {
         let tensor = checkpoint.map.source(pattern.role, layer: layer)
         #expect(tensor.encoding == .plain(.f32))

@@ -112,16 +112,17 @@ struct LayoutTests {
 
   @Test(arguments: [
     ("hidden_act", JSONValue.string("gelu")), ("hidden_act", .integer(3)),
-    ("rope_scaling", .object(["type": .string("yarn"), "factor": .number(4)])),
+    ("rope_scaling", .object(["type": .string("ntk"), "factor": .number(4)])),
+    ("rope_scaling", .object(["type": .string("yarn"), "mscale": .number(1)])),
     ("rope_scaling", .object(["factor": .number(4)])),
     ("rope_scaling", .object(["type": .string("linear"), "factor": .number(4), "x": .integer(1)])),
     ("rope_parameters", .object(["full_attention": .object([:])])),
     ("sliding_window", .integer(4096)), ("mlp_bias", .bool(true)),
     ("layer_types", .array([.string("full_attention"), .string("sliding_attention")])),
     ("quantization_config", .object(["quant_method": .string("gptq")])),
-    ("block_configs", .array([])), ("attn_logit_softcapping", .number(50)),
+    ("use_qk_norm", .bool(true)), ("attn_logit_softcapping", .number(50)),
     ("num_local_experts", .integer(8)),
-    ("architectures", .array([.string("GemmaForCausalLM")])),
+    ("architectures", .array([.string("BloomForCausalLM")])),
   ])
   func whatTheDecoderDoesNotComputeIsRefused(key: String, value: JSONValue) throws {
     let error = #expect(throws: StoreError.self) { try read(llama([key: value])) }

@@ -1,3 +1,4 @@
+// The formats of rows that are compared: their sizes, and rows of random bytes in each.
 #include "formats.h"
 #include "compare.h"
 #include <string.h>

@@ -5,32 +5,18 @@ extension BuiltInLayouts {
   static let bamboo = #"""
     {
       "name": "bamboo",
-      "recognizes": [
-        {
-          "architecture": "BambooForCausalLM",
-          "present": [],
-          "absent": []
-        }
-      ],
+      "recognizes": [{ "architecture": "BambooForCausalLM", "present": [], "absent": [] }],
       "decoder": {
         "width": { "keys": ["hidden_size"] },
         "vocabularySize": { "keys": ["vocab_size"] },
         "layerCount": { "keys": ["num_hidden_layers"] },
         "maximumPositions": { "keys": ["max_position_embeddings"], "absent": 2048 },
         "queryHeads": { "keys": ["num_attention_heads"] },
-        "keyValueHeads": {
-          "keys": ["num_key_value_heads", "num_attention_heads"]
-        },
+        "keyValueHeads": { "keys": ["num_key_value_heads", "num_attention_heads"] },
         "feedForwardWidth": { "keys": ["intermediate_size"] },
         "headDimension": { "keys": ["head_dim"] },
-        "normalization": {
-          "kind": "rms",
-          "epsilon": { "keys": ["rms_norm_eps"], "absent": 1e-6 }
-        },
-        "activation": {
-          "source": { "keys": ["hidden_act"] },
-          "allowed": { "relu": "drelu" }
-        },
+        "normalization": { "kind": "rms", "epsilon": { "keys": ["rms_norm_eps"], "absent": 1e-6 } },
+        "activation": { "source": { "keys": ["hidden_act"] }, "allowed": { "relu": "drelu" } },
         "isGated": true,
         "positions": {
           "rotary": {
@@ -42,100 +28,89 @@ extension BuiltInLayouts {
             "scaling": ["rope_parameters", "rope_scaling"]
           }
         },
+        "windows": { "length": { "keys": ["sliding_window"] } },
         "hasTiedHead": { "keys": ["tie_word_embeddings"], "absent": false },
         "beginToken": { "keys": ["bos_token_id"] },
         "endTokens": { "keys": ["eos_token_id"] }
       },
-      "requirements": [
-        { "key": "mlp_bias", "allowed": [null, false], "part": "a bias in the feed-forward part" },
-        { "key": "quantization_config", "allowed": [null], "part": "a quantized checkpoint" },
-        {
-          "key": "sliding_window",
-          "allowed": [null, 0],
-          "unless": { "key": "use_sliding_window", "equals": false },
-          "part": "sliding-window attention"
-        },
-        { "key": "layer_types", "allowed": [null, "full_attention"], "part": "a mixed attention" },
-        { "key": "block_configs", "allowed": [null], "part": "a layer without attention" },
-        { "key": "num_local_experts", "allowed": [null, 0], "part": "a mixture of experts" },
-        { "key": "num_experts", "allowed": [null, 0], "part": "a mixture of experts" },
-        { "key": "no_rope_layers", "allowed": [null], "part": "a layer without RoPE" },
-        { "key": "attn_logit_softcapping", "allowed": [null], "part": "a cap on attention logits" },
-        { "key": "final_logit_softcapping", "allowed": [null], "part": "a cap on logits" },
-        { "key": "query_pre_attn_scalar", "allowed": [null], "part": "another attention scale" },
-        { "key": "clip_qkv", "allowed": [null], "part": "clamping of queries, keys and values" },
-        { "key": "use_qk_norm", "allowed": [null, false], "part": "a norm on queries and keys" },
-        { "key": "embedding_multiplier", "allowed": [null, 1], "part": "a scaled embedding" },
-        { "key": "residual_multiplier", "allowed": [null, 1], "part": "a scaled residual" },
-        { "key": "attention_multiplier", "allowed": [null], "part": "another attention scale" },
-        { "key": "logits_scaling", "allowed": [null, 1], "part": "scaled logits" },
-        { "key": "hidden_act_param", "allowed": [null], "part": "a thresholded activation" },
-        { "key": "thresholds", "allowed": [null], "part": "a thresholded activation" }
-      ],
+      "requirements": [],
       "prefixes": [""],
       "tensors": [
         { "role": "tokenEmbedding", "isBias": false, "name": "{prefix}model.embed_tokens.weight" },
         {
-          "role": "attentionNorm", "isBias": false,
+          "role": "attentionNorm",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.input_layernorm.weight"
         },
         {
-          "role": "query", "isBias": false,
+          "role": "query",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.self_attn.q_proj.weight"
         },
         {
-          "role": "query", "isBias": true,
+          "role": "query",
+          "isBias": true,
           "name": "{prefix}model.layers.{layer}.self_attn.q_proj.bias",
           "when": { "key": "attention_bias", "equals": true }
         },
         {
-          "role": "key", "isBias": false,
+          "role": "key",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.self_attn.k_proj.weight"
         },
         {
-          "role": "key", "isBias": true,
+          "role": "key",
+          "isBias": true,
           "name": "{prefix}model.layers.{layer}.self_attn.k_proj.bias",
           "when": { "key": "attention_bias", "equals": true }
         },
         {
-          "role": "value", "isBias": false,
+          "role": "value",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.self_attn.v_proj.weight"
         },
         {
-          "role": "value", "isBias": true,
+          "role": "value",
+          "isBias": true,
           "name": "{prefix}model.layers.{layer}.self_attn.v_proj.bias",
           "when": { "key": "attention_bias", "equals": true }
         },
         {
-          "role": "attentionOutput", "isBias": false,
+          "role": "attentionOutput",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.self_attn.o_proj.weight"
         },
         {
-          "role": "attentionOutput", "isBias": true,
+          "role": "attentionOutput",
+          "isBias": true,
           "name": "{prefix}model.layers.{layer}.self_attn.o_proj.bias",
           "when": { "key": "attention_bias", "equals": true }
         },
         {
-          "role": "feedForwardNorm", "isBias": false,
+          "role": "feedForwardNorm",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.post_attention_layernorm.weight"
         },
         {
-          "role": "gate", "isBias": false,
+          "role": "gate",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.gate_proj.weight"
         },
         {
-          "role": "up", "isBias": false,
+          "role": "up",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.up_proj.weight"
         },
         {
-          "role": "down", "isBias": false,
+          "role": "down",
+          "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.down_proj.weight"
         },
         { "role": "outputNorm", "isBias": false, "name": "{prefix}model.norm.weight" },
-        { "role": "outputHead", "isBias": false, "name": "lm_head.weight" }
+        { "role": "outputHead", "isBias": false, "name": "{prefix}lm_head.weight" }
       ],
       "ignoredTensors": ["{prefix}model.layers.{layer}.self_attn.rotary_emb.inv_freq"],
-      "ignoredKeys": ["max_window_layers"]
+      "ignoredKeys": []
     }
 
     """#

@@ -52,32 +52,7 @@ extension BuiltInLayouts {
         "beginToken": { "keys": ["bos_token_id"] },
         "endTokens": { "keys": ["eos_token_id"] }
       },
-      "requirements": [
-        { "key": "mlp_bias", "allowed": [null, false], "part": "a bias in the feed-forward part" },
-        { "key": "quantization_config", "allowed": [null], "part": "a quantized checkpoint" },
-        {
-          "key": "sliding_window",
-          "allowed": [null, 0],
-          "unless": { "key": "use_sliding_window", "equals": false },
-          "part": "sliding-window attention"
-        },
-        { "key": "layer_types", "allowed": [null, "full_attention"], "part": "a mixed attention" },
-        { "key": "block_configs", "allowed": [null], "part": "a layer without attention" },
-        { "key": "num_local_experts", "allowed": [null, 0], "part": "a mixture of experts" },
-        { "key": "num_experts", "allowed": [null, 0], "part": "a mixture of experts" },
-        { "key": "no_rope_layers", "allowed": [null], "part": "a layer without RoPE" },
-        { "key": "attn_logit_softcapping", "allowed": [null], "part": "a cap on attention logits" },
-        { "key": "final_logit_softcapping", "allowed": [null], "part": "a cap on logits" },
-        { "key": "query_pre_attn_scalar", "allowed": [null], "part": "another attention scale" },
-        { "key": "clip_qkv", "allowed": [null], "part": "clamping of queries, keys and values" },
-        { "key": "use_qk_norm", "allowed": [null, false], "part": "a norm on queries and keys" },
-        { "key": "embedding_multiplier", "allowed": [null, 1], "part": "a scaled embedding" },
-        { "key": "residual_multiplier", "allowed": [null, 1], "part": "a scaled residual" },
-        { "key": "attention_multiplier", "allowed": [null], "part": "another attention scale" },
-        { "key": "logits_scaling", "allowed": [null, 1], "part": "scaled logits" },
-        { "key": "hidden_act_param", "allowed": [null], "part": "a thresholded activation" },
-        { "key": "thresholds", "allowed": [null], "part": "a thresholded activation" }
-      ],
+      "requirements": [],
       "prefixes": [""],
       "tensors": [
         { "role": "tokenEmbedding", "isBias": false, "name": "{prefix}model.embed_tokens.weight" },
@@ -166,6 +141,7 @@ extension BuiltInLayouts {
             "source": { "keys": [], "absent": "silu" },
             "allowed": { "silu": "silu" }
           },
+          "hasLinearAttentionWithoutKeys": true,
           "isGated": true,
           "positions": {
             "rotary": {
@@ -179,30 +155,7 @@ extension BuiltInLayouts {
           "beginToken": { "keys": ["tokenizer.ggml.bos_token_id"] },
           "endTokens": { "keys": ["derived.end_tokens"] }
         },
-        "requirements": [
-          { "key": "expert_count", "allowed": [null, 0], "part": "a mixture of experts" },
-          {
-            "key": "attention.value_length",
-            "allowed": [null],
-            "orSameAs": "attention.key_length",
-            "part": "a head of values of another length"
-          },
-          {
-            "key": "attention.sliding_window",
-            "allowed": [null, 0],
-            "part": "sliding-window attention"
-          },
-          {
-            "key": "attention.clamp_kqv",
-            "allowed": [null, 0],
-            "part": "clamping of queries and keys"
-          },
-          {
-            "key": "rope.scaling.attn_factor",
-            "allowed": [null, 0, 1],
-            "part": "a scaled rotary embedding"
-          }
-        ],
+        "requirements": [],
         "tensors": [
           { "role": "tokenEmbedding", "isBias": false, "name": "token_embd.weight" },
           { "role": "attentionNorm", "isBias": false, "name": "blk.{layer}.attn_norm.weight" },
@@ -240,6 +193,10 @@ extension BuiltInLayouts {
             "role": "attentionOutput", "isBias": false,
             "name": "blk.{layer}.attn_output.weight",
             "scale": "blk.{layer}.attn_output.scale"
+          },
+          {
+            "role": "linearAttention", "isBias": false,
+            "name": "blk.{layer}.attn_output.weight"
           },
           {
             "role": "attentionOutput", "isBias": true,

@@ -73,7 +73,7 @@ extension Layout {
   /// Keys of a GGUF file's architecture that this layout, in that spelling, does not know and that
   /// say something: neither zero, false nor empty.
   func unknownMetadata(of json: JSONValue) -> [String] {
-    let known = Set(readKeys)
+    let known = Set(readKeys + Self.knownGGUFParts.map(\.key))
     let foreign = ["general.", "tokenizer.", "derived.", "split.", "quantize.", "rope.scaling."]
     return (json.object ?? [:]).filter { key, value in
       guard key.contains("."), value != .null, value.number != 0, value.bool != false,

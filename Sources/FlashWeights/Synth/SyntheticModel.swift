@@ -27,12 +27,15 @@ struct SyntheticModel: Sendable {
     let root = Float(configuration.width).squareRoot()
     if isBias { return .random(deviation: role == .outputNorm ? 0.02 * outputScale : 0.02) }
     switch role {
-    case .attentionNorm, .feedForwardNorm: return .constant(1)
+    case .attentionNorm, .queryNorm, .keyNorm, .attentionOutputNorm, .feedForwardNorm,
+      .feedForwardOutputNorm:
+      return .constant(1)
     case .outputNorm: return .constant(outputScale)
     case .positionEmbedding: return .random(deviation: 0.1)
     case .tokenEmbedding, .outputHead:
       return drift?.embedding(token: row, isHead: role == .outputHead) ?? .random(deviation: 1)
     case .query, .key, .value: return .random(deviation: 1 / root)
+    case .linearAttention, .linearFeedForward: return .random(deviation: contribution / root)
     case .attentionOutput:
       let inputs = configuration.layers[layer!].queryHeads * configuration.headDimension
       return .random(deviation: contribution / Float(inputs).squareRoot())
