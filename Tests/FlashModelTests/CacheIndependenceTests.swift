@@ -41,6 +41,10 @@ struct CacheIndependenceTests {
   @Test(arguments: stores)
   func chunksAndThreadsDoNotChangeABit(checkpoint: String, format: RowFormat) throws {
     let converted = try ConvertedStore(checkpoint, format)
+    try checkChunksAndThreads(converted.store)
+  }
+
+  private func checkChunksAndThreads(_ store: WeightStore) throws {
     var variants: [(String, DecoderOptions)] = []
     for threads in [1, 2, 3] {
       for chunk in [64, 1, 7] {
@@ -50,18 +54,36 @@ struct CacheIndependenceTests {
         variants.append(("\(threads) threads, chunks of \(chunk)", options))
       }
     }
-    try expectSameBits(converted.store, variants)
+    try expectSameBits(store, variants)
+  }
+
+  /// Rows whose length is no multiple of a cache line, and parts of groups of 16 blocks.
+  @Test(arguments: [RowFormat.q4_K, .q6_K])
+  func rowsOfSuperBlocksDoNotChangeABit(format: RowFormat) throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let model = TinyModel(
+      family: .deci, seed: 5, width: 768, headDimension: 64, queryHeads: 4, keyValueHeads: [2, 1],
+      feedForwardWidth: 80, maximumPositions: 256)
+    try model.write(to: folder.path + "/tiny")
+    let converted = try ConvertedStore(folder.path + "/tiny", format)
+    #expect(converted.store.manifest.bundles.allSatisfy { $0.parts[0].format == format })
+    try checkChunksAndThreads(converted.store)
+    try checkLimitsAndEngines(converted.store)
   }
 
   @Test(arguments: stores)
   func memoryLimitsAndEnginesDoNotChangeABit(checkpoint: String, format: RowFormat) throws {
     let converted = try ConvertedStore(checkpoint, format)
+    try checkLimitsAndEngines(converted.store)
+  }
+
+  private func checkLimitsAndEngines(_ store: WeightStore) throws {
     var base = DecoderOptions()
     base.contextLength = 128
     base.threadCount = 2
     base.prefillChunk = 16
     base.logitsRowCapacity = 16
-    let (plan, _) = try Decoder.plan(store: converted.store, options: base)
+    let (plan, _) = try Decoder.plan(store: store, options: base)
     var variants = [("all resident", base)]
     for percent in [0, 25, 50, 75] {
       for engine in [ReadEngineSelection.Choice.auto, .pread] {
@@ -80,7 +102,7 @@ struct CacheIndependenceTests {
     var context = base
     context.contextLength = 256
     variants.append(("a longer context", context))
-    try expectSameBits(converted.store, variants)
+    try expectSameBits(store, variants)
   }
 
   @Test(arguments: [RowFormat.f32, .q4_0])
