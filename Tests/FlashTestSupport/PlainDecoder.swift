@@ -18,10 +18,7 @@ package struct PlainDecoder {
   package init(_ model: TinyModel) {
     self.model = model
     configuration = model.configuration
-    tensors = Dictionary(
-      uniqueKeysWithValues: model.tensors.map {
-        ($0.name, model.values(of: $0.name).map(Double.init))
-      })
+    tensors = model.values().mapValues { $0.map(Double.init) }
     keys = configuration.layers.map { _ in [] }
     values = keys
   }

@@ -27,17 +27,15 @@ extension TinyModel {
       try JSONSerialization.data(withJSONObject: ["weight_map": map], options: .sortedKeys))
   }
 
-  /// A tensor's values as the checkpoint holds them, after rounding to its type.
-  package func values(of name: String) -> [Float] {
-    guard let index = tensors.firstIndex(where: { $0.name == name }) else {
-      preconditionFailure("the model has no tensor \(name)")
-    }
-    let tensor = tensors[index]
+  /// Every tensor's values by its name, as the checkpoint holds them, after rounding to its type.
+  package func values() -> [String: [Float]] {
     let tables = ValueTables(self)
-    let bytes = tables.bytes(tensor.shape, first: 0, count: tensor.shape.rows * tensor.shape.width)
-    return stride(from: 0, to: bytes.count, by: tables.valueByteCount).map {
-      tables.float(Array(bytes[$0..<$0 + tables.valueByteCount]))
+    let pairs = tensors.map { tensor in
+      let count = tensor.shape.rows * tensor.shape.width
+      let bytes = tables.bytes(tensor.shape, first: 0, count: count)
+      return (tensor.name, (0..<count).map { tables.float(bytes, at: $0) })
     }
+    return Dictionary(uniqueKeysWithValues: pairs)
   }
 
   /// The text of `config.json`.
@@ -195,8 +193,12 @@ private struct ValueTables {
     return bytes
   }
 
-  func float(_ bytes: [UInt8]) -> Float {
-    let bits = bytes.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+  /// Value `index` of the bytes of a tensor.
+  func float(_ bytes: [UInt8], at index: Int) -> Float {
+    var bits: UInt32 = 0
+    for byte in (0..<valueByteCount).reversed() {
+      bits = bits << 8 | UInt32(bytes[index * valueByteCount + byte])
+    }
     return switch type {
     case .f16: Float(Float16(bitPattern: UInt16(bits)))
     case .bf16: Float(bitPattern: bits << 16)
