@@ -97,6 +97,7 @@ struct SynthTests {
     let expected = [
       "decilm-6b": 5_717_102_592, "decilm-7b": 7_043_551_232, "decicoder-6b": 5_866_000_384,
       "llama-2-7b": 6_738_415_616, "llama-3-8b": 8_030_261_248, "opt-6.7b": 6_658_473_984,
+      "qwen3-8b": 8_190_735_360, "nemotron-49b": 49_816_821_760,
     ]
     #expect(SynthShape.names == expected.keys.sorted())
     for (name, count) in expected {
@@ -117,6 +118,8 @@ struct SynthTests {
     #expect(sum("llama-2-7b") == 1024)
     #expect(sum("llama-3-8b") == 256)
     #expect(sum("opt-6.7b") == 1024)
+    #expect(sum("qwen3-8b") == 288)
+    #expect(sum("nemotron-49b") == 400)
   }
 
   /// Every row has the size it should have, in every format, so that none is left unwritten.
