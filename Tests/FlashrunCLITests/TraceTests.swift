@@ -126,7 +126,10 @@ struct TraceTests {
     let wall = ["prompt", "decode"].reduce(0.0) { sum, phase in
       sum + number(arguments(totals)[phase] as? Event ?? [:], "forward_nanoseconds") / 1e9
     }
-    #expect(abs(forward - wall) <= wall / 100 && wall <= footer("seconds"))
+    // Each lies within the next. How much longer it takes is the scheduler's: a thread may stand
+    // still between two readings of the clock.
+    let arithmetic = sums["arithmetic_seconds"] ?? 0
+    #expect(arithmetic <= forward && forward <= wall && wall <= footer("seconds"))
   }
 
   @Test func theReportHasItsTablesAndFigures() throws {
