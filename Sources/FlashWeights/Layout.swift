@@ -53,11 +53,12 @@ package struct Layout: Codable, Equatable, Sendable {
   }
 
   init(text: [UInt8], file: String) throws(StoreError) {
-    self = try JSONText.decode(Layout.self, from: text, kind: .layout, file: file)
+    let whole = try Self.whole(text, file: file)
+    self = try JSONText.decode(Layout.self, from: whole, kind: .layout, file: file)
     if let (key, offset) = DuplicateKeys.first(in: text) {
       throw StoreError(.layout, "holds the key \"\(key)\" twice", file: file, offset: offset)
     }
-    try refuseUnknownKeys(in: text, file: file)
+    try refuseUnknownKeys(in: whole, file: file)
     try check(file: file)
     try spelled(.gguf)?.check(file: file)
   }

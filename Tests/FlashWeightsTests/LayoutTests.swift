@@ -28,6 +28,63 @@ struct LayoutTests {
     }
   }
 
+  /// The text of a layout that changes `like`.
+  private func change(of like: String, _ members: String) -> [UInt8] {
+    Array(#"{"name": "x", "like": \#(like), \#(members)}"#.utf8)
+  }
+
+  @Test func aLayoutLikeAnotherSaysItsDifferences() throws {
+    let llama = try #require(Layout.builtIn.first { $0.name == "llama" })
+    func pattern(
+      _ role: TensorRole, isBias: Bool = false, of layout: Layout
+    ) -> Layout.TensorPattern? {
+      layout.tensors.first { $0.role == role && $0.isBias == isBias }
+    }
+    let changed = try Layout(
+      text: change(
+        of: #""llama""#,
+        #"""
+        "decoder": {
+          "keyValueHeads": { "keys": ["groups"] }, "activation": { "allowed": { "relu": null } }
+        },
+        "tensors": [
+          { "role": "query", "isBias": true, "name": null },
+          { "role": "outputHead", "isBias": false, "name": "head.weight" },
+          { "role": "queryNorm", "isBias": false, "name": "l.{layer}.q_norm" }
+        ],
+        "gguf": null
+        """#), file: "x.json")
+    var decoder = llama.decoder
+    decoder.keyValueHeads.keys = ["groups"]
+    decoder.activation.allowed["relu"] = nil
+    #expect(changed.decoder == decoder && changed.gguf == nil && llama.gguf != nil)
+    #expect(changed.recognizes == llama.recognizes && changed.name == "x")
+    #expect(changed.tensors.count == llama.tensors.count)
+    #expect(pattern(.query, isBias: true, of: changed) == nil)
+    #expect(pattern(.query, of: changed) == pattern(.query, of: llama))
+    #expect(pattern(.outputHead, of: changed)?.name == "head.weight")
+    #expect(pattern(.queryNorm, of: changed)?.name == "l.{layer}.q_norm")
+  }
+
+  @Test(arguments: [#""no-such""#, "7", "null"])
+  func aLayoutLikeNoneThatThereIsIsRefused(like: String) {
+    let error = #expect(throws: StoreError.self) {
+      try Layout(text: change(of: like, #""gguf": null"#), file: "x.json")
+    }
+    #expect(error?.kind == .layout && error?.file == "x.json")
+    #expect(error?.problem.contains("is \"like\" no other layout") == true)
+    #expect(error?.expected?.contains("llama") == true)
+  }
+
+  @Test func aMisspeltKeyOfADifferenceIsRefused() {
+    let error = #expect(throws: StoreError.self) {
+      try Layout(
+        text: change(of: #""llama""#, #""decoder": { "keyValueHead": { "keys": [] } }"#),
+        file: "x.json")
+    }
+    #expect(error.map(String.init(describing:))?.contains("keyValueHead") == true)
+  }
+
   /// A small Llama configuration with some keys replaced; a nil value removes the key.
   private func llama(_ changes: [String: JSONValue?] = [:]) -> JSONValue {
     var json: [String: JSONValue] = [

@@ -5,15 +5,14 @@ extension BuiltInLayouts {
   static let falcon = #"""
     {
       "name": "falcon",
+      "like": "gpt-neox",
       "recognizes": [
         { "architecture": "FalconForCausalLM", "present": [], "absent": [] },
         { "architecture": "RWForCausalLM", "present": [], "absent": [] }
       ],
       "decoder": {
         "width": { "keys": ["hidden_size", "n_embed"] },
-        "vocabularySize": { "keys": ["vocab_size"] },
         "layerCount": { "keys": ["num_hidden_layers", "n_layer"] },
-        "maximumPositions": { "keys": ["max_position_embeddings"], "absent": 2048 },
         "queryHeads": { "keys": ["num_attention_heads", "n_head"] },
         "keyValueHeads": {
           "keys": ["num_kv_heads", "n_head_kv", "num_attention_heads", "n_head"],
@@ -31,38 +30,21 @@ extension BuiltInLayouts {
           "keys": ["ffn_hidden_size"],
           "absentMultiple": { "keys": ["hidden_size", "n_embed"], "by": 4 }
         },
-        "normalization": {
-          "kind": "layer",
-          "epsilon": { "keys": ["layer_norm_epsilon"], "absent": 1e-5 }
-        },
-        "activation": {
-          "source": { "keys": ["activation"], "absent": "gelu" },
-          "allowed": {
-            "gelu": "gelu",
-            "gelu_new": "gelu_tanh",
-            "gelu_fast": "gelu_tanh",
-            "gelu_pytorch_tanh": "gelu_tanh"
-          }
-        },
-        "isGated": false,
+        "normalization": { "epsilon": { "keys": ["layer_norm_epsilon"] } },
+        "activation": { "source": { "keys": ["activation"] } },
         "positions": {
           "rotary": {
-            "base": { "keys": ["rope_parameters.rope_theta", "rope_theta"], "absent": 10000 },
+            "base": { "keys": ["rope_parameters.rope_theta", "rope_theta"] },
             "rotatedPart": {
               "keys": ["rope_parameters.partial_rotary_factor", "partial_rotary_factor"],
               "absent": 1
-            },
-            "scaling": ["rope_parameters", "rope_scaling"]
+            }
           }
         },
         "order": {
-          "keys": [],
           "cases": [
             { "when": [{ "key": "parallel_attn", "equals": false }], "value": "preNorm" },
-            {
-              "when": [{ "key": "num_ln_in_parallel_attn", "equals": 2 }],
-              "value": "parallelNorms"
-            },
+            { "when": [{ "key": "num_ln_in_parallel_attn", "equals": 2 }], "value": "parallelNorms" },
             {
               "when": [
                 { "key": "new_decoder_architecture", "equals": true },
@@ -73,9 +55,7 @@ extension BuiltInLayouts {
           ],
           "absent": "parallel"
         },
-        "hasTiedHead": { "keys": ["tie_word_embeddings"], "absent": true },
-        "beginToken": { "keys": ["bos_token_id"] },
-        "endTokens": { "keys": ["eos_token_id"] }
+        "hasTiedHead": { "absent": true }
       },
       "requirements": [
         {
@@ -183,35 +163,8 @@ extension BuiltInLayouts {
       "ignoredKeys": ["hidden_dropout", "apply_residual_connection_post_layernorm"],
       "gguf": {
         "architectures": ["falcon"],
-        "rotaryPairs": "halves",
         "decoder": {
-          "width": { "keys": ["embedding_length"] },
-          "vocabularySize": { "keys": ["vocab_size", "derived.vocabulary"] },
-          "layerCount": { "keys": ["block_count"] },
-          "maximumPositions": { "keys": ["context_length"] },
-          "queryHeads": { "keys": ["attention.head_count"] },
-          "keyValueHeads": { "keys": ["attention.head_count_kv", "attention.head_count"] },
-          "feedForwardWidth": { "keys": ["feed_forward_length"] },
-          "headDimension": { "keys": ["attention.key_length"] },
-          "normalization": {
-            "kind": "layer",
-            "epsilon": { "keys": ["attention.layer_norm_epsilon"] }
-          },
-          "activation": {
-            "source": { "keys": [], "absent": "gelu" },
-            "allowed": { "gelu": "gelu" }
-          },
-          "isGated": false,
-          "positions": {
-            "rotary": {
-              "base": { "keys": ["rope.freq_base"], "absent": 10000 },
-              "rotatedPart": { "keys": [], "absent": 1 },
-              "dimension": { "keys": ["rope.dimension_count"] },
-              "scaling": ["derived.rope_scaling"]
-            }
-          },
           "order": {
-            "keys": [],
             "cases": [
               {
                 "when": [{ "key": "derived.has.attn_norm_2.weight", "equals": true }],
@@ -219,14 +172,9 @@ extension BuiltInLayouts {
               }
             ],
             "absent": "parallel"
-          },
-          "hasTiedHead": { "keys": ["derived.tied_head"] },
-          "beginToken": { "keys": ["tokenizer.ggml.bos_token_id"] },
-          "endTokens": { "keys": ["derived.end_tokens"] }
+          }
         },
-        "requirements": [],
         "tensors": [
-          { "role": "tokenEmbedding", "isBias": false, "name": "token_embd.weight" },
           {
             "role": "attentionNorm",
             "isBias": false,
@@ -239,73 +187,9 @@ extension BuiltInLayouts {
             "name": "blk.{layer}.attn_norm_2.bias",
             "orNames": ["blk.{layer}.attn_norm.bias"]
           },
-          {
-            "role": "query",
-            "isBias": false,
-            "name": "blk.{layer}.attn_qkv.weight",
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "query",
-            "isBias": true,
-            "name": "blk.{layer}.attn_qkv.bias",
-            "when": { "key": "derived.has.attn_qkv.bias", "equals": true },
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "key",
-            "isBias": false,
-            "name": "blk.{layer}.attn_qkv.weight",
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "key",
-            "isBias": true,
-            "name": "blk.{layer}.attn_qkv.bias",
-            "when": { "key": "derived.has.attn_qkv.bias", "equals": true },
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "value",
-            "isBias": false,
-            "name": "blk.{layer}.attn_qkv.weight",
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "value",
-            "isBias": true,
-            "name": "blk.{layer}.attn_qkv.bias",
-            "when": { "key": "derived.has.attn_qkv.bias", "equals": true },
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          { "role": "attentionOutput", "isBias": false, "name": "blk.{layer}.attn_output.weight" },
-          {
-            "role": "attentionOutput",
-            "isBias": true,
-            "name": "blk.{layer}.attn_output.bias",
-            "when": { "key": "derived.has.attn_output.bias", "equals": true }
-          },
           { "role": "feedForwardNorm", "isBias": false, "name": "blk.{layer}.attn_norm.weight" },
-          { "role": "feedForwardNorm", "isBias": true, "name": "blk.{layer}.attn_norm.bias" },
-          { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up.weight" },
-          {
-            "role": "up",
-            "isBias": true,
-            "name": "blk.{layer}.ffn_up.bias",
-            "when": { "key": "derived.has.ffn_up.bias", "equals": true }
-          },
-          { "role": "down", "isBias": false, "name": "blk.{layer}.ffn_down.weight" },
-          {
-            "role": "down",
-            "isBias": true,
-            "name": "blk.{layer}.ffn_down.bias",
-            "when": { "key": "derived.has.ffn_down.bias", "equals": true }
-          },
-          { "role": "outputNorm", "isBias": false, "name": "output_norm.weight" },
-          { "role": "outputNorm", "isBias": true, "name": "output_norm.bias" },
-          { "role": "outputHead", "isBias": false, "name": "output.weight" }
+          { "role": "feedForwardNorm", "isBias": true, "name": "blk.{layer}.attn_norm.bias" }
         ],
-        "ignoredTensors": [],
         "ignoredKeys": ["rope.scale_linear", "tensor_data_layout"]
       }
     }

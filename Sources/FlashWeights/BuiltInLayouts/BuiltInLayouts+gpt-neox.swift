@@ -5,35 +5,14 @@ extension BuiltInLayouts {
   static let gptNeox = #"""
     {
       "name": "gpt-neox",
+      "like": "phi",
       "recognizes": [{ "architecture": "GPTNeoXForCausalLM", "present": [], "absent": [] }],
       "decoder": {
-        "width": { "keys": ["hidden_size"] },
-        "vocabularySize": { "keys": ["vocab_size"] },
-        "layerCount": { "keys": ["num_hidden_layers"] },
-        "maximumPositions": { "keys": ["max_position_embeddings"], "absent": 2048 },
-        "queryHeads": { "keys": ["num_attention_heads"] },
         "keyValueHeads": { "keys": ["num_attention_heads"] },
-        "feedForwardWidth": { "keys": ["intermediate_size"] },
-        "normalization": {
-          "kind": "layer",
-          "epsilon": { "keys": ["layer_norm_eps"], "absent": 1e-5 }
-        },
-        "activation": {
-          "source": { "keys": ["hidden_act"], "absent": "gelu" },
-          "allowed": {
-            "gelu": "gelu",
-            "gelu_new": "gelu_tanh",
-            "gelu_fast": "gelu_tanh",
-            "gelu_pytorch_tanh": "gelu_tanh"
-          }
-        },
-        "isGated": false,
+        "activation": { "source": { "absent": "gelu" } },
         "positions": {
           "rotary": {
-            "base": {
-              "keys": ["rope_parameters.rope_theta", "rope_theta", "rotary_emb_base"],
-              "absent": 10000
-            },
+            "base": { "keys": ["rope_parameters.rope_theta", "rope_theta", "rotary_emb_base"] },
             "rotatedPart": {
               "keys": [
                 "rope_parameters.partial_rotary_factor",
@@ -41,22 +20,17 @@ extension BuiltInLayouts {
                 "rotary_pct"
               ],
               "absent": 0.25
-            },
-            "scaling": ["rope_parameters", "rope_scaling"]
+            }
           }
         },
         "order": {
-          "keys": [],
           "cases": [
             { "when": [{ "key": "use_parallel_residual", "equals": false }], "value": "preNorm" }
           ],
           "absent": "parallelNorms"
         },
-        "hasTiedHead": { "keys": ["tie_word_embeddings"], "absent": false },
-        "beginToken": { "keys": ["bos_token_id"] },
-        "endTokens": { "keys": ["eos_token_id"] }
+        "headDimension": null
       },
-      "requirements": [],
       "prefixes": ["gpt_neox."],
       "tensors": [
         { "role": "tokenEmbedding", "isBias": false, "name": "{prefix}embed_in.weight" },
@@ -130,11 +104,7 @@ extension BuiltInLayouts {
           "isBias": true,
           "name": "{prefix}layers.{layer}.post_attention_layernorm.bias"
         },
-        {
-          "role": "up",
-          "isBias": false,
-          "name": "{prefix}layers.{layer}.mlp.dense_h_to_4h.weight"
-        },
+        { "role": "up", "isBias": false, "name": "{prefix}layers.{layer}.mlp.dense_h_to_4h.weight" },
         { "role": "up", "isBias": true, "name": "{prefix}layers.{layer}.mlp.dense_h_to_4h.bias" },
         {
           "role": "down",
@@ -149,7 +119,8 @@ extension BuiltInLayouts {
           "isBias": false,
           "name": "embed_out.weight",
           "orNames": ["lm_head.weight"]
-        }
+        },
+        { "role": "outputHead", "isBias": true, "name": null }
       ],
       "ignoredTensors": [
         "{prefix}layers.{layer}.attention.rotary_emb.inv_freq",
@@ -159,117 +130,23 @@ extension BuiltInLayouts {
       "ignoredKeys": ["hidden_dropout", "classifier_dropout", "is_decoder"],
       "gguf": {
         "architectures": ["gptneox"],
-        "rotaryPairs": "halves",
         "decoder": {
-          "width": { "keys": ["embedding_length"] },
-          "vocabularySize": { "keys": ["vocab_size", "derived.vocabulary"] },
-          "layerCount": { "keys": ["block_count"] },
-          "maximumPositions": { "keys": ["context_length"] },
-          "queryHeads": { "keys": ["attention.head_count"] },
-          "keyValueHeads": { "keys": ["attention.head_count_kv", "attention.head_count"] },
-          "feedForwardWidth": { "keys": ["feed_forward_length"] },
-          "headDimension": { "keys": ["attention.key_length"] },
-          "normalization": {
-            "kind": "layer",
-            "epsilon": { "keys": ["attention.layer_norm_epsilon"] }
-          },
           "activation": {
-            "source": { "keys": [], "absent": "gelu" },
-            "allowed": { "gelu": "gelu" }
-          },
-          "isGated": false,
-          "positions": {
-            "rotary": {
-              "base": { "keys": ["rope.freq_base"], "absent": 10000 },
-              "rotatedPart": { "keys": [], "absent": 1 },
-              "dimension": { "keys": ["rope.dimension_count"] },
-              "scaling": ["derived.rope_scaling"]
-            }
+            "source": { "absent": "gelu" },
+            "allowed": { "gelu": "gelu", "gelu_tanh": null }
           },
           "order": {
-            "keys": [],
             "cases": [
               { "when": [{ "key": "use_parallel_residual", "equals": false }], "value": "preNorm" }
             ],
             "absent": "parallelNorms"
-          },
-          "hasTiedHead": { "keys": ["derived.tied_head"] },
-          "beginToken": { "keys": ["tokenizer.ggml.bos_token_id"] },
-          "endTokens": { "keys": ["derived.end_tokens"] }
+          }
         },
-        "requirements": [],
         "tensors": [
-          { "role": "tokenEmbedding", "isBias": false, "name": "token_embd.weight" },
-          { "role": "attentionNorm", "isBias": false, "name": "blk.{layer}.attn_norm.weight" },
-          { "role": "attentionNorm", "isBias": true, "name": "blk.{layer}.attn_norm.bias" },
-          {
-            "role": "query",
-            "isBias": false,
-            "name": "blk.{layer}.attn_qkv.weight",
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "query",
-            "isBias": true,
-            "name": "blk.{layer}.attn_qkv.bias",
-            "when": { "key": "derived.has.attn_qkv.bias", "equals": true },
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "key",
-            "isBias": false,
-            "name": "blk.{layer}.attn_qkv.weight",
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "key",
-            "isBias": true,
-            "name": "blk.{layer}.attn_qkv.bias",
-            "when": { "key": "derived.has.attn_qkv.bias", "equals": true },
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "value",
-            "isBias": false,
-            "name": "blk.{layer}.attn_qkv.weight",
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          {
-            "role": "value",
-            "isBias": true,
-            "name": "blk.{layer}.attn_qkv.bias",
-            "when": { "key": "derived.has.attn_qkv.bias", "equals": true },
-            "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
-          },
-          { "role": "attentionOutput", "isBias": false, "name": "blk.{layer}.attn_output.weight" },
-          {
-            "role": "attentionOutput",
-            "isBias": true,
-            "name": "blk.{layer}.attn_output.bias",
-            "when": { "key": "derived.has.attn_output.bias", "equals": true }
-          },
           { "role": "feedForwardNorm", "isBias": false, "name": "blk.{layer}.ffn_norm.weight" },
           { "role": "feedForwardNorm", "isBias": true, "name": "blk.{layer}.ffn_norm.bias" },
-          { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up.weight" },
-          {
-            "role": "up",
-            "isBias": true,
-            "name": "blk.{layer}.ffn_up.bias",
-            "when": { "key": "derived.has.ffn_up.bias", "equals": true }
-          },
-          { "role": "down", "isBias": false, "name": "blk.{layer}.ffn_down.weight" },
-          {
-            "role": "down",
-            "isBias": true,
-            "name": "blk.{layer}.ffn_down.bias",
-            "when": { "key": "derived.has.ffn_down.bias", "equals": true }
-          },
-          { "role": "outputNorm", "isBias": false, "name": "output_norm.weight" },
-          { "role": "outputNorm", "isBias": true, "name": "output_norm.bias" },
-          { "role": "outputHead", "isBias": false, "name": "output.weight" }
-        ],
-        "ignoredTensors": [],
-        "ignoredKeys": ["rope.scale_linear"]
+          { "role": "outputHead", "isBias": true, "name": null }
+        ]
       }
     }
 

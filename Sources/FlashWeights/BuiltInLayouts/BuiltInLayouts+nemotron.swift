@@ -5,40 +5,19 @@ extension BuiltInLayouts {
   static let nemotron = #"""
     {
       "name": "nemotron",
+      "like": "llama",
       "recognizes": [{ "architecture": "NemotronForCausalLM", "present": [], "absent": [] }],
       "decoder": {
-        "width": { "keys": ["hidden_size"] },
-        "vocabularySize": { "keys": ["vocab_size"] },
-        "layerCount": { "keys": ["num_hidden_layers"] },
-        "maximumPositions": { "keys": ["max_position_embeddings"], "absent": 4096 },
-        "queryHeads": { "keys": ["num_attention_heads"] },
-        "keyValueHeads": { "keys": ["num_key_value_heads", "num_attention_heads"] },
-        "feedForwardWidth": { "keys": ["intermediate_size"] },
-        "headDimension": { "keys": ["head_dim"] },
-        "normalization": { "kind": "layer", "epsilon": { "keys": ["norm_eps"], "absent": 1e-5 } },
+        "maximumPositions": { "absent": 4096 },
+        "normalization": { "kind": "layer", "epsilon": { "keys": ["norm_eps"], "absent": 1e-05 } },
         "activation": {
-          "source": { "keys": ["hidden_act"], "absent": "relu2" },
-          "allowed": { "relu2": "relu2" }
+          "source": { "absent": "relu2" },
+          "allowed": { "relu2": "relu2", "silu": null, "swish": null, "relu": null }
         },
         "isGated": false,
-        "positions": {
-          "rotary": {
-            "base": { "keys": ["rope_parameters.rope_theta", "rope_theta"], "absent": 10000 },
-            "rotatedPart": {
-              "keys": ["rope_parameters.partial_rotary_factor", "partial_rotary_factor"],
-              "absent": 0.5
-            },
-            "scaling": ["rope_parameters", "rope_scaling"]
-          }
-        },
-        "hasTiedHead": { "keys": ["tie_word_embeddings"], "absent": false },
-        "beginToken": { "keys": ["bos_token_id"] },
-        "endTokens": { "keys": ["eos_token_id"] }
+        "positions": { "rotary": { "rotatedPart": { "absent": 0.5 } } }
       },
-      "requirements": [],
-      "prefixes": [""],
       "tensors": [
-        { "role": "tokenEmbedding", "isBias": false, "name": "{prefix}model.embed_tokens.weight" },
         {
           "role": "attentionNorm",
           "isBias": false,
@@ -49,50 +28,6 @@ extension BuiltInLayouts {
           "role": "attentionNorm",
           "isBias": true,
           "name": "{prefix}model.layers.{layer}.input_layernorm.bias"
-        },
-        {
-          "role": "query",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.self_attn.q_proj.weight"
-        },
-        {
-          "role": "query",
-          "isBias": true,
-          "name": "{prefix}model.layers.{layer}.self_attn.q_proj.bias",
-          "when": { "key": "attention_bias", "equals": true }
-        },
-        {
-          "role": "key",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.self_attn.k_proj.weight"
-        },
-        {
-          "role": "key",
-          "isBias": true,
-          "name": "{prefix}model.layers.{layer}.self_attn.k_proj.bias",
-          "when": { "key": "attention_bias", "equals": true }
-        },
-        {
-          "role": "value",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.self_attn.v_proj.weight"
-        },
-        {
-          "role": "value",
-          "isBias": true,
-          "name": "{prefix}model.layers.{layer}.self_attn.v_proj.bias",
-          "when": { "key": "attention_bias", "equals": true }
-        },
-        {
-          "role": "attentionOutput",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.self_attn.o_proj.weight"
-        },
-        {
-          "role": "attentionOutput",
-          "isBias": true,
-          "name": "{prefix}model.layers.{layer}.self_attn.o_proj.bias",
-          "when": { "key": "attention_bias", "equals": true }
         },
         {
           "role": "feedForwardNorm",
@@ -107,19 +42,9 @@ extension BuiltInLayouts {
         },
         {
           "role": "up",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.up_proj.weight"
-        },
-        {
-          "role": "up",
           "isBias": true,
           "name": "{prefix}model.layers.{layer}.mlp.up_proj.bias",
           "when": { "key": "mlp_bias", "equals": true }
-        },
-        {
-          "role": "down",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.down_proj.weight"
         },
         {
           "role": "down",
@@ -129,77 +54,30 @@ extension BuiltInLayouts {
         },
         { "role": "outputNorm", "isBias": false, "name": "{prefix}model.norm.weight", "offset": 1 },
         { "role": "outputNorm", "isBias": true, "name": "{prefix}model.norm.bias" },
-        { "role": "outputHead", "isBias": false, "name": "{prefix}lm_head.weight" }
+        { "role": "outputHead", "isBias": false, "name": "{prefix}lm_head.weight" },
+        { "role": "gate", "isBias": false, "name": null }
       ],
-      "ignoredTensors": ["{prefix}model.layers.{layer}.self_attn.rotary_emb.inv_freq"],
       "ignoredKeys": [],
       "gguf": {
         "architectures": ["nemotron"],
         "rotaryPairs": "halves",
         "decoder": {
-          "width": { "keys": ["embedding_length"] },
-          "vocabularySize": { "keys": ["vocab_size", "derived.vocabulary"] },
-          "layerCount": { "keys": ["block_count"] },
-          "maximumPositions": { "keys": ["context_length"] },
-          "queryHeads": { "keys": ["attention.head_count"] },
-          "keyValueHeads": { "keys": ["attention.head_count_kv", "attention.head_count"] },
-          "feedForwardWidth": { "keys": ["feed_forward_length"] },
-          "headDimension": { "keys": ["attention.key_length"] },
           "normalization": {
             "kind": "layer",
             "epsilon": { "keys": ["attention.layer_norm_epsilon"] }
           },
           "activation": {
             "source": { "keys": [], "absent": "relu2" },
-            "allowed": { "relu2": "relu2" }
+            "allowed": { "relu2": "relu2", "silu": null, "relu": null }
           },
-          "isGated": false,
-          "positions": {
-            "rotary": {
-              "base": { "keys": ["rope.freq_base"], "absent": 10000 },
-              "rotatedPart": { "keys": [], "absent": 1 },
-              "dimension": { "keys": ["rope.dimension_count"] },
-              "scaling": ["derived.rope_scaling"]
-            }
-          },
-          "hasTiedHead": { "keys": ["derived.tied_head"] },
-          "beginToken": { "keys": ["tokenizer.ggml.bos_token_id"] },
-          "endTokens": { "keys": ["derived.end_tokens"] }
+          "isGated": false
         },
-        "requirements": [],
         "tensors": [
-          { "role": "tokenEmbedding", "isBias": false, "name": "token_embd.weight" },
-          { "role": "attentionNorm", "isBias": false, "name": "blk.{layer}.attn_norm.weight" },
           { "role": "attentionNorm", "isBias": true, "name": "blk.{layer}.attn_norm.bias" },
           { "role": "query", "isBias": false, "name": "blk.{layer}.attn_q.weight" },
-          {
-            "role": "query",
-            "isBias": true,
-            "name": "blk.{layer}.attn_q.bias",
-            "when": { "key": "derived.has.attn_q.bias", "equals": true }
-          },
           { "role": "key", "isBias": false, "name": "blk.{layer}.attn_k.weight" },
-          {
-            "role": "key",
-            "isBias": true,
-            "name": "blk.{layer}.attn_k.bias",
-            "when": { "key": "derived.has.attn_k.bias", "equals": true }
-          },
           { "role": "value", "isBias": false, "name": "blk.{layer}.attn_v.weight" },
-          {
-            "role": "value",
-            "isBias": true,
-            "name": "blk.{layer}.attn_v.bias",
-            "when": { "key": "derived.has.attn_v.bias", "equals": true }
-          },
           { "role": "attentionOutput", "isBias": false, "name": "blk.{layer}.attn_output.weight" },
-          {
-            "role": "attentionOutput",
-            "isBias": true,
-            "name": "blk.{layer}.attn_output.bias",
-            "when": { "key": "derived.has.attn_output.bias", "equals": true }
-          },
-          { "role": "feedForwardNorm", "isBias": false, "name": "blk.{layer}.ffn_norm.weight" },
           { "role": "feedForwardNorm", "isBias": true, "name": "blk.{layer}.ffn_norm.bias" },
           { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up.weight" },
           {
@@ -215,9 +93,9 @@ extension BuiltInLayouts {
             "name": "blk.{layer}.ffn_down.bias",
             "when": { "key": "derived.has.ffn_down.bias", "equals": true }
           },
-          { "role": "outputNorm", "isBias": false, "name": "output_norm.weight" },
           { "role": "outputNorm", "isBias": true, "name": "output_norm.bias" },
-          { "role": "outputHead", "isBias": false, "name": "output.weight" }
+          { "role": "gate", "isBias": false, "name": null },
+          { "role": "gate", "isBias": true, "name": null }
         ],
         "ignoredTensors": [],
         "ignoredKeys": ["rope.scale_linear"]

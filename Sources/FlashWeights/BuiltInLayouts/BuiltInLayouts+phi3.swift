@@ -5,47 +5,18 @@ extension BuiltInLayouts {
   static let phi3 = #"""
     {
       "name": "phi3",
+      "like": "llama",
       "recognizes": [{ "architecture": "Phi3ForCausalLM", "present": [], "absent": [] }],
       "decoder": {
-        "width": { "keys": ["hidden_size"] },
-        "vocabularySize": { "keys": ["vocab_size"] },
-        "layerCount": { "keys": ["num_hidden_layers"] },
-        "maximumPositions": { "keys": ["max_position_embeddings"], "absent": 4096 },
-        "queryHeads": { "keys": ["num_attention_heads"] },
-        "keyValueHeads": { "keys": ["num_key_value_heads", "num_attention_heads"] },
-        "feedForwardWidth": { "keys": ["intermediate_size"] },
-        "headDimension": { "keys": ["head_dim"] },
-        "normalization": { "kind": "rms", "epsilon": { "keys": ["rms_norm_eps"], "absent": 1e-5 } },
-        "activation": {
-          "source": { "keys": ["hidden_act"], "absent": "silu" },
-          "allowed": { "silu": "silu", "swish": "silu" }
-        },
-        "isGated": true,
+        "maximumPositions": { "absent": 4096 },
+        "normalization": { "epsilon": { "absent": 1e-05 } },
+        "activation": { "allowed": { "relu": null } },
         "positions": {
-          "rotary": {
-            "base": { "keys": ["rope_parameters.rope_theta", "rope_theta"], "absent": 10000 },
-            "rotatedPart": {
-              "keys": ["rope_parameters.partial_rotary_factor", "partial_rotary_factor"],
-              "absent": 1
-            },
-            "scaling": ["rope_parameters", "rope_scaling"],
-            "originalPositions": { "keys": ["original_max_position_embeddings"] }
-          }
+          "rotary": { "originalPositions": { "keys": ["original_max_position_embeddings"] } }
         },
-        "windows": { "length": { "keys": ["sliding_window"] } },
-        "hasTiedHead": { "keys": ["tie_word_embeddings"], "absent": false },
-        "beginToken": { "keys": ["bos_token_id"] },
-        "endTokens": { "keys": ["eos_token_id"] }
+        "windows": { "length": { "keys": ["sliding_window"] } }
       },
-      "requirements": [],
-      "prefixes": [""],
       "tensors": [
-        { "role": "tokenEmbedding", "isBias": false, "name": "{prefix}model.embed_tokens.weight" },
-        {
-          "role": "attentionNorm",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.input_layernorm.weight"
-        },
         {
           "role": "query",
           "isBias": false,
@@ -65,16 +36,6 @@ extension BuiltInLayouts {
           "fused": { "roles": ["query", "key", "value"], "byKeyValueHead": false }
         },
         {
-          "role": "attentionOutput",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.self_attn.o_proj.weight"
-        },
-        {
-          "role": "feedForwardNorm",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.post_attention_layernorm.weight"
-        },
-        {
           "role": "gate",
           "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.gate_up_proj.weight",
@@ -86,54 +47,21 @@ extension BuiltInLayouts {
           "name": "{prefix}model.layers.{layer}.mlp.gate_up_proj.weight",
           "fused": { "roles": ["gate", "up"], "byKeyValueHead": false }
         },
-        {
-          "role": "down",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.down_proj.weight"
-        },
-        { "role": "outputNorm", "isBias": false, "name": "{prefix}model.norm.weight" },
-        { "role": "outputHead", "isBias": false, "name": "{prefix}lm_head.weight" }
+        { "role": "outputHead", "isBias": false, "name": "{prefix}lm_head.weight" },
+        { "role": "query", "isBias": true, "name": null },
+        { "role": "key", "isBias": true, "name": null },
+        { "role": "value", "isBias": true, "name": null },
+        { "role": "attentionOutput", "isBias": true, "name": null }
       ],
-      "ignoredTensors": ["{prefix}model.layers.{layer}.self_attn.rotary_emb.inv_freq"],
       "ignoredKeys": ["embd_pdrop", "resid_pdrop"],
       "gguf": {
         "architectures": ["phi3"],
         "rotaryPairs": "halves",
         "decoder": {
-          "width": { "keys": ["embedding_length"] },
-          "vocabularySize": { "keys": ["vocab_size", "derived.vocabulary"] },
-          "layerCount": { "keys": ["block_count"] },
-          "maximumPositions": { "keys": ["context_length"] },
-          "queryHeads": { "keys": ["attention.head_count"] },
-          "keyValueHeads": { "keys": ["attention.head_count_kv", "attention.head_count"] },
-          "feedForwardWidth": { "keys": ["feed_forward_length"] },
-          "headDimension": { "keys": ["attention.key_length"] },
-          "normalization": {
-            "kind": "rms",
-            "epsilon": { "keys": ["attention.layer_norm_rms_epsilon"] }
-          },
-          "activation": {
-            "source": { "keys": [], "absent": "silu" },
-            "allowed": { "silu": "silu" }
-          },
-          "isGated": true,
-          "positions": {
-            "rotary": {
-              "base": { "keys": ["rope.freq_base"], "absent": 10000 },
-              "rotatedPart": { "keys": [], "absent": 1 },
-              "dimension": { "keys": ["rope.dimension_count"] },
-              "scaling": ["derived.rope_scaling"]
-            }
-          },
-          "windows": { "length": { "keys": ["attention.sliding_window"] } },
-          "hasTiedHead": { "keys": ["derived.tied_head"] },
-          "beginToken": { "keys": ["tokenizer.ggml.bos_token_id"] },
-          "endTokens": { "keys": ["derived.end_tokens"] }
+          "activation": { "source": { "keys": [] }, "allowed": { "relu": null } },
+          "windows": { "length": { "keys": ["attention.sliding_window"] } }
         },
-        "requirements": [],
         "tensors": [
-          { "role": "tokenEmbedding", "isBias": false, "name": "token_embd.weight" },
-          { "role": "attentionNorm", "isBias": false, "name": "blk.{layer}.attn_norm.weight" },
           {
             "role": "query",
             "isBias": false,
@@ -175,13 +103,6 @@ extension BuiltInLayouts {
           },
           { "role": "attentionOutput", "isBias": false, "name": "blk.{layer}.attn_output.weight" },
           {
-            "role": "attentionOutput",
-            "isBias": true,
-            "name": "blk.{layer}.attn_output.bias",
-            "when": { "key": "derived.has.attn_output.bias", "equals": true }
-          },
-          { "role": "feedForwardNorm", "isBias": false, "name": "blk.{layer}.ffn_norm.weight" },
-          {
             "role": "gate",
             "isBias": false,
             "name": "blk.{layer}.ffn_up.weight",
@@ -200,8 +121,8 @@ extension BuiltInLayouts {
             "name": "blk.{layer}.ffn_down.bias",
             "when": { "key": "derived.has.ffn_down.bias", "equals": true }
           },
-          { "role": "outputNorm", "isBias": false, "name": "output_norm.weight" },
-          { "role": "outputHead", "isBias": false, "name": "output.weight" }
+          { "role": "gate", "isBias": true, "name": null },
+          { "role": "up", "isBias": true, "name": null }
         ],
         "ignoredTensors": [],
         "ignoredKeys": ["rope.scale_linear"]
