@@ -106,7 +106,8 @@ package struct Kernels: Sendable {
     }
   }
 
-  /// The same with rows that `SideBySide` arranged, a multiple of 16 of them.
+  /// The same with rows that `SideBySide` arranged: groups of 16, and those after the last whole
+  /// group one after another.
   package func dot(
     _ format: RowFormat, width: Int, besideRows rows: UnsafeRawPointer, rowCount: Int,
     activations: UnsafeRawPointer, activationStride: Int, tokenCount: Int,
@@ -114,12 +115,17 @@ package struct Kernels: Sendable {
   ) {
     requireFit(format, width)
     precondition(SideBySide.arranges(format), "\(format) rows do not lie side by side")
-    precondition(rowCount % SideBySide.groupLength == 0, "rows side by side come in whole groups")
+    let inGroups = rowCount / SideBySide.groupLength * SideBySide.groupLength
     var job = unsafe CFlashKernels_Dot(
-      width: width, rows: rows, rowStride: 0, scattered: nil, rowCount: rowCount,
+      width: width, rows: rows, rowStride: 0, scattered: nil, rowCount: inGroups,
       activations: activations, activationStride: activationStride, tokenCount: tokenCount,
       output: output, outputStride: outputStride)
     unsafe self.rows(format).dotBeside(&job)
+    let rowByteCount = format.byteCount(width: width)
+    unsafe dot(
+      format, width: width, rows: rows + inGroups * rowByteCount, rowStride: rowByteCount,
+      rowCount: rowCount - inGroups, activations: activations, activationStride: activationStride,
+      tokenCount: tokenCount, output: output + inGroups, outputStride: outputStride)
   }
 
   /// The values of one row, exactly. `row`: `format.byteCount(width:)` bytes; `values`: [width].

@@ -172,18 +172,11 @@ extension SparsityPredictor {
     let bias = unsafe core.residency.predictor(predictor.firstExtent + 2)
       .assumingMemoryBound(to: Float.self)
     core.split(expansion.rows, granularity: 64) { part in
-      let besideCount = part.count / SideBySide.groupLength * SideBySide.groupLength
-      let first = unsafe rows + part.lowerBound * expansion.rowByteCount
-      unsafe core.kernels.dot(
-        expansion.format, width: expansion.width, besideRows: first, rowCount: besideCount,
-        activations: scratch.preparedHidden, activationStride: scratch.shape.hiddenByteCount,
-        tokenCount: tokenCount, output: scores + part.lowerBound, outputStride: stride)
       unsafe core.kernels.dot(
         expansion.format, width: expansion.width,
-        rows: first + besideCount * expansion.rowByteCount, rowStride: expansion.rowByteCount,
-        rowCount: part.count - besideCount, activations: scratch.preparedHidden,
-        activationStride: scratch.shape.hiddenByteCount, tokenCount: tokenCount,
-        output: scores + part.lowerBound + besideCount, outputStride: stride)
+        besideRows: rows + part.lowerBound * expansion.rowByteCount, rowCount: part.count,
+        activations: scratch.preparedHidden, activationStride: scratch.shape.hiddenByteCount,
+        tokenCount: tokenCount, output: scores + part.lowerBound, outputStride: stride)
       for token in 0..<tokenCount {
         let row = unsafe scores + token * stride
         unsafe core.kernels.add(

@@ -108,18 +108,15 @@ internal import FlashWeights
       output: output.values + part.lowerBound, outputStride: output.columnCount)
   }
 
-  /// Rows side by side, and those that make no group.
   private func multiplyExpansion(
     _ bytes: UnsafeRawBufferPointer, _ part: Range<Int>, _ count: Int
   ) {
     guard let base = bytes.baseAddress else { return }
     let rows = predictor.expansion
-    let whole = part.count / SideBySide.groupLength * SideBySide.groupLength
     unsafe kernels.dot(
       rows.format, width: rows.width, besideRows: base + part.lowerBound * rows.rowByteCount,
-      rowCount: whole, activations: activations, activationStride: activationStride,
+      rowCount: part.count, activations: activations, activationStride: activationStride,
       tokenCount: count, output: scores.values + part.lowerBound,
       outputStride: scores.columnCount)
-    unsafe multiply(rows, bytes, part.lowerBound + whole..<part.upperBound, count, into: scores)
   }
 }
