@@ -48,6 +48,19 @@ static void siluGate(const float *gate, const float *up, size_t count, float *ou
   }
 }
 
+// gpt-oss: (u + 1) g / (1 + e^-1.702g), the gate cut at 7 from above and up at 7 from both sides.
+static void clampedSwiGLU(const float *gate, const float *up, size_t count, float *output) {
+  vf most = vf_set(7), least = vf_set(-7);
+  for (size_t i = 0; i < count; i += LANES) {
+    size_t n = smaller(LANES, count - i);
+    vf g = vf_load(gate + i, n), u = vf_load(up + i, n);
+    g = vf_whereGreater(g, most, most, g);
+    u = vf_whereGreater(u, most, most, vf_whereGreater(least, u, least, u));
+    vf sigmoid = vf_set(1) / (vf_set(1) + exponential(g * vf_set(-1.702f)));
+    vf_store(output + i, (u + vf_set(1)) * (g * sigmoid), n);
+  }
+}
+
 INLINE vf vf_absolute(vf x) { return vf_max(x, vf_set(0) - x); }
 
 // x times the normal distribution's function: erfc by Chebyshev's approximation over all of the

@@ -73,5 +73,6 @@ const CFlashKernels_Table TABLE = {
     .keyValueF16 = KEY_VALUE(F16),
     .keyValueQ8_0 = KEY_VALUE(KeyValueQ8_0),
     .vectors = {exponentialOne, softmaxPart, rmsNorm, layerNorm, add, multiply, scale, cap, relu,
-                reluSquared, silu, gelu, geluTanh, reluGate, siluGate, rotate, countNonFinite},
+                reluSquared, silu, gelu, geluTanh, reluGate, siluGate, clampedSwiGLU,
+                rotate, countNonFinite},
 };

@@ -14,6 +14,9 @@ package enum Activation: String, Codable, CaseIterable, Sendable {
   case gelu
   /// The same by tanh (Hendrycks and Gimpel, arXiv 1606.08415).
   case geluTanh = "gelu_tanh"
+  /// `(u + 1) g sigmoid(1.702 g)` of a gate `g` cut at 7 and an up projection `u` kept within 7
+  /// (gpt-oss); only with a gate.
+  case clampedSwiGLU = "swiglu_oai"
 }
 
 extension Kernels {
@@ -28,6 +31,7 @@ extension Kernels {
     case .silu: unsafe vectors.silu(x, count)
     case .gelu: unsafe vectors.gelu(x, count)
     case .geluTanh: unsafe vectors.geluTanh(x, count)
+    case .clampedSwiGLU: preconditionFailure("a clamped SwiGLU has a gate")
     }
   }
 
@@ -41,6 +45,7 @@ extension Kernels {
     switch activation {
     case .relu: unsafe vectors.reluGate(gate, up, count, output)
     case .silu: unsafe vectors.siluGate(gate, up, count, output)
+    case .clampedSwiGLU: unsafe vectors.clampedSwiGLU(gate, up, count, output)
     case .dReLU:
       unsafe vectors.relu(up, 0, count)
       unsafe vectors.reluGate(gate, up, count, output)

@@ -95,6 +95,8 @@ package struct Layout: Codable, Equatable, Sendable {
     let optional: Set<TensorRole> = [
       .positionEmbedding, .gate, .attentionNorm, .queryNorm, .keyNorm, .linearAttention,
       .attentionOutputNorm, .feedForwardNorm, .linearFeedForward, .feedForwardOutputNorm,
+      .sinks, .router, .sharedGate, .sharedUp, .sharedDown, .sharedRouter,
+      .sinks, .router, .sharedGate, .sharedUp, .sharedDown, .sharedRouter,
     ]
     var needed = Set(TensorRole.allCases).subtracting(optional)
     if !hasRotary { needed.insert(.positionEmbedding) }
@@ -122,10 +124,11 @@ extension TensorRole {
     }
   }
 
-  package var isNorm: Bool {
+  /// Whether it is one row of values that are not multiplied as a matrix: a norm, or sinks.
+  package var isVector: Bool {
     switch self {
     case .attentionNorm, .queryNorm, .keyNorm, .attentionOutputNorm, .feedForwardNorm,
-      .feedForwardOutputNorm, .outputNorm:
+      .feedForwardOutputNorm, .outputNorm, .sinks:
       true
     default: false
     }

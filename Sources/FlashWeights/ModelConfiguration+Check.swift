@@ -20,7 +20,10 @@ extension ModelConfiguration {
     try require("head dimension", headDimension, 1 << 16)
     try require("number of layers", layers.count, 4096)
     try require("number of positions", maximumPositions, 1 << 31)
-    for (index, layer) in layers.enumerated() { try checkLayer(layer, index, file: file) }
+    for (index, layer) in layers.enumerated() {
+      try checkLayer(layer, index, file: file)
+      try checkExperts(layer, index, file: file)
+    }
     try require(
       normalization.epsilon >= 0 && normalization.epsilon < 1,
       "the norm's epsilon is out of bounds",
@@ -30,7 +33,9 @@ extension ModelConfiguration {
       threshold >= 0 && threshold < 1e6 && (threshold == 0 || activation == .fatReLU),
       "the activation's threshold is out of bounds",
       found: "\(threshold) of \(activation.rawValue)")
-    try require(activation != .dReLU || isGated, "dReLU needs a gate", found: "no gate")
+    try require(
+      ![.dReLU, .clampedSwiGLU].contains(activation) || isGated,
+      "\(activation.rawValue) needs a gate", found: "no gate")
     switch positions {
     case .learned(let offset):
       try require(offset >= 0, "the offset is negative", found: "\(offset)")
@@ -73,12 +78,48 @@ extension ModelConfiguration {
       layer.feedForwardWidth == 0 || layer.hasLinearFeedForward != true,
       "layer \(index) has neurons and a matrix in their place", found: "both")
     try require(
-      layerOrder == .preNorm || layer.queryHeads > 0 && layer.feedForwardWidth > 0,
+      layerOrder == .preNorm
+        || layer.queryHeads > 0 && layer.feedForwardWidth + layer.shared > 0,
       "layer \(index) lacks a part, which the order \(layerOrder.rawValue) does not allow",
       found: "\(layer.queryHeads) query heads, \(layer.feedForwardWidth) neurons")
     try require(
       layer.rotary != .local || localRotary != nil, "layer \(index) has a RoPE that is not there",
       found: "local")
+  }
+
+  private func checkExperts(
+    _ layer: LayerConfiguration, _ index: Int, file: String
+  ) throws(StoreError) {
+    func require(_ holds: Bool, _ problem: String, found: String) throws(StoreError) {
+      guard holds else { throw StoreError(.configuration, problem, file: file, found: found) }
+    }
+    func require(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(StoreError) {
+      guard range.contains(value) else {
+        throw StoreError(
+          .configuration, "the \(name) of layer \(index) is out of bounds", file: file,
+          expected: "\(range.lowerBound) to \(range.upperBound)", found: "\(value)")
+      }
+    }
+    try require("shared expert's width", layer.shared, 0...1 << 24)
+    try require("number of experts", layer.expertCount ?? 1, 1...1 << 16)
+    try require(
+      layer.feedForwardWidth % (layer.expertCount ?? 1) == 0
+        && (layer.expertCount == nil || layer.feedForwardWidth > 0),
+      "the experts of layer \(index) do not share its neurons evenly",
+      found: "\(layer.expertCount ?? 1) experts, \(layer.feedForwardWidth) neurons")
+    if let routing, let experts = layer.expertCount {
+      try require("number of a token's experts", routing.activeCount, 1...experts)
+    }
+    try require(
+      layer.expertCount == nil || routing != nil, "layer \(index) has experts and no routing",
+      found: "none")
+    try require(
+      layer.shared == 0 || layer.hasLinearFeedForward != true,
+      "layer \(index) has a shared expert and a matrix in its place", found: "both")
+    try require(
+      routing == nil || layer.expertCount != nil || layer.feedForwardWidth == 0,
+      "layer \(index) has neurons that belong to no expert in a model with experts",
+      found: "\(layer.feedForwardWidth)")
   }
 
   private func checkRotary(_ rotary: RotaryConfiguration, file: String) throws(StoreError) {

@@ -73,11 +73,49 @@ package struct ModelCaps: Codable, Equatable, Sendable {
   var isEmpty: Bool { self == ModelCaps() }
 }
 
+/// How a token's experts are chosen and weighed (mixture of experts: Shazeer et al., arXiv
+/// 1701.06538): those whose router logits are largest, of equals the first; what they answer is
+/// added in ascending order, each times its score.
+package struct ExpertRouting: Codable, Equatable, Sendable {
+  /// What a logit becomes.
+  package enum Scoring: String, Codable, CaseIterable, Sendable {
+    /// Its part of the softmax over all experts.
+    case softmax
+    case sigmoid
+  }
+  /// Experts of a token.
+  package var activeCount: Int
+  package var scoring: Scoring
+  /// Whether the scores of a token's experts are divided by their sum.
+  package var isNormalized: Bool
+  /// Whether the router reads the layer's input, before attention and any norm (SmallThinker).
+  package var readsLayerInput: Bool?
+  /// Whether the sigmoid of `sharedRouter` weighs the shared expert (Qwen2-MoE).
+  package var weighsShared: Bool?
+
+  package init(
+    activeCount: Int, scoring: Scoring = .softmax, isNormalized: Bool,
+    readsLayerInput: Bool? = nil, weighsShared: Bool? = nil
+  ) {
+    self.activeCount = activeCount
+    self.scoring = scoring
+    self.isNormalized = isNormalized
+    self.readsLayerInput = readsLayerInput
+    self.weighsShared = weighsShared
+  }
+}
+
 extension LayerConfiguration {
   /// Whether there is a part in attention's place.
   package var mixes: Bool { queryHeads > 0 || hasLinearAttention == true }
   /// Whether there is a part in the feed-forward part's place.
-  package var feeds: Bool { feedForwardWidth > 0 || hasLinearFeedForward == true }
+  package var feeds: Bool {
+    feedForwardWidth > 0 || hasLinearFeedForward == true || shared > 0
+  }
+  /// Neurons of the shared expert.
+  package var shared: Int { sharedWidth ?? 0 }
+  /// Neurons of a routed expert; all of the layer's where there are none.
+  package var expertWidth: Int { feedForwardWidth / (expertCount ?? 1) }
 }
 
 /// Which tensors the layers have.
@@ -99,6 +137,12 @@ extension ModelConfiguration {
     case .gate: shape.feedForwardWidth > 0 && isGated
     case .linearFeedForward: shape.hasLinearFeedForward == true
     case .feedForwardOutputNorm: shape.feeds && layerOrder.normsOutputs
+    case .sinks: shape.queryHeads > 0 && hasSinks == true
+    case .router: shape.expertCount != nil
+    case .sharedGate: shape.shared > 0 && isGated
+    case .sharedUp, .sharedDown: shape.shared > 0
+    case .sharedRouter:
+      shape.shared > 0 && shape.expertCount != nil && routing?.weighsShared == true
     }
   }
 }

@@ -27,6 +27,10 @@ package struct ModelConfiguration: Codable, Equatable, Sendable {
   /// Nil: `preNorm`.
   package var order: LayerOrder?
   package var queryKeyNorm: QueryKeyNorm?
+  /// Nil: every query's softmax is over keys alone.
+  package var hasSinks: Bool?
+  /// There where layers have experts.
+  package var routing: ExpertRouting?
   package var scales: ModelScales?
   package var caps: ModelCaps?
   /// Positions the model was trained for (`max_position_embeddings`).
@@ -74,6 +78,11 @@ package struct LayerConfiguration: Codable, Equatable, Sendable {
   package var hasLinearAttention: Bool?
   /// Whether a matrix `[width, width]` stands in the feed-forward part's place.
   package var hasLinearFeedForward: Bool?
+  /// Experts that the neurons belong to, as many to each, one expert after another; a token uses
+  /// `ExpertRouting.activeCount` of them. Nil: every token uses all neurons.
+  package var expertCount: Int?
+  /// Neurons of the expert that every token uses, beside routed ones or alone; nil: none.
+  package var sharedWidth: Int?
 
   package init(queryHeads: Int, keyValueHeads: Int, feedForwardWidth: Int) {
     self.queryHeads = queryHeads
@@ -105,7 +114,7 @@ extension Activation {
   package var isSparse: Bool {
     switch self {
     case .relu, .reluSquared, .fatReLU, .dReLU: true
-    case .silu, .gelu, .geluTanh: false
+    case .silu, .gelu, .geluTanh, .clampedSwiGLU: false
     }
   }
 }

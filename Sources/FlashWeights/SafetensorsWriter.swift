@@ -68,7 +68,7 @@ extension StoredTensor {
   /// biases, `[bytes]` for quantized rows.
   package var dataShape: [Int] {
     if dataType == .u8 { return [extent.byteCount] }
-    return isBias || role.isNorm ? [width] : [rows, width]
+    return isBias || role.isVector ? [width] : [rows, width]
   }
   /// The tensor as the header of `dense.safetensors` names it.
   var entry: SafetensorsTensor {

@@ -96,7 +96,7 @@ extension StoreManifest {
           .tensorShape, "contradicts the configuration", file: file, tensor: shape.name,
           expected: "[\(shape.rows), \(shape.width)]", found: "[\(tensor.rows), \(tensor.width)]")
       }
-      let isVector = shape.isBias || shape.role.isNorm
+      let isVector = shape.isBias || shape.role.isVector
       guard tensor.format.fits(width: shape.width), !isVector || tensor.format == .f32 else {
         throw StoreError(
           .manifest, "cannot have this format", file: file, tensor: shape.name,
@@ -124,6 +124,7 @@ extension StoreManifest {
       let neuronCount = configuration.layers[layer].feedForwardWidth
       guard bundle.neuronCount == neuronCount, bundle.width == configuration.width,
         bundle.parts.map(\.role) == configuration.bundleRoles,
+        bundle.expertCount == configuration.layers[layer].expertCount,
         bundle.parts.allSatisfy({ $0.format.fits(width: bundle.width) })
       else {
         throw StoreError(
@@ -132,6 +133,7 @@ extension StoreManifest {
           found: "\(bundle.neuronCount) of \(bundle.width)")
       }
       guard bundle.neuronsPerStride > 0, bundle.neuronsPerStride <= 512,
+        bundle.expertCount == nil || bundle.neuronsPerExpert % bundle.neuronsPerStride == 0,
         bundle.stride % BundleLayout.strideUnit == 0, bundle.stride <= 1 << 32,
         bundle.stride >= bundle.frontByteCount
           + bundle.neuronsPerStride * bundle.lastPartByteCount

@@ -40,6 +40,12 @@ package enum TensorRole: String, Codable, CaseIterable, Sendable {
   case attentionNorm, query, key, value, queryNorm, keyNorm, attentionOutput, linearAttention
   case attentionOutputNorm
   case feedForwardNorm, gate, up, down, linearFeedForward, feedForwardOutputNorm
+  /// Learned logits, one a query head, that take part in attention's softmax beside the keys'.
+  case sinks
+  /// What chooses a token's experts, `[experts, width]`.
+  case router
+  /// The expert that every token uses, and the row that weighs it.
+  case sharedGate, sharedUp, sharedDown, sharedRouter
 }
 
 /// One tensor of `dense.safetensors`: `[rows, width]`, rows one after another without gaps.
@@ -80,6 +86,9 @@ package struct BundleLayout: Codable, Equatable, Sendable {
     package var format: RowFormat
   }
   package var neuronCount: Int
+  /// Experts that the neurons belong to, as many to each, one expert after another; no stride has
+  /// neurons of two. Nil: the neurons belong to none.
+  package var expertCount: Int?
   package var neuronsPerStride: Int
   /// Bytes from one stride to the next, a multiple of 512.
   package var stride: Int
@@ -95,6 +104,15 @@ package struct BundleLayout: Codable, Equatable, Sendable {
 
   package var strideCount: Int {
     (neuronCount + neuronsPerStride - 1) / neuronsPerStride
+  }
+
+  /// Neurons of an expert; all of them where there are none.
+  package var neuronsPerExpert: Int { neuronCount / (expertCount ?? 1) }
+
+  /// Where an expert lies in `bundles.bin`.
+  package func extent(ofExpert expert: Int) -> FileExtent {
+    let byteCount = neuronsPerExpert / neuronsPerStride * stride
+    return FileExtent(offset: extent.offset + expert * byteCount, byteCount: byteCount)
   }
 
   /// Strides after which a stride and a group of neurons whose down rows are added as one end

@@ -41,10 +41,11 @@ package struct StoreFormats: Equatable, Sendable {
       switch role {
       case .tokenEmbedding, .positionEmbedding: embedding
       case .query, .key, .value, .attentionOutput, .linearAttention: attention
-      case .gate, .up, .down, .linearFeedForward: feedForward
+      case .gate, .up, .down, .linearFeedForward, .sharedGate, .sharedUp, .sharedDown:
+        feedForward
       case .outputHead: head
       case .attentionNorm, .queryNorm, .keyNorm, .attentionOutputNorm, .feedForwardNorm,
-        .feedForwardOutputNorm, .outputNorm:
+        .feedForwardOutputNorm, .outputNorm, .sinks, .router, .sharedRouter:
         .f32
       }
     return named ?? kept[TensorKey(role: role, layer: layer, isBias: false)] ?? .f16
@@ -80,7 +81,7 @@ package struct StorePlan: Sendable {
     var notes: [String] = []
     var tensors: [StoredTensor] = []
     for shape in shapes {
-      let isVector = shape.isBias || shape.role.isNorm
+      let isVector = shape.isBias || shape.role.isVector
       let format =
         isVector ? .f32 : formats.format(shape.role, layer: shape.layer, width: shape.width)
       tensors.append(
@@ -106,8 +107,8 @@ package struct StorePlan: Sendable {
     end = 0
     for (layer, shape) in configuration.layers.enumerated() {
       let bundle = BundleLayout(
-        neuronCount: shape.feedForwardWidth, configuration: configuration, formats: formats,
-        layer: layer, offset: end)
+        neuronCount: shape.feedForwardWidth, expertCount: shape.expertCount,
+        configuration: configuration, formats: formats, layer: layer, offset: end)
       end = bundle.extent.end.roundedUp(to: Self.alignment)
       for part in bundle.parts {
         let shape = TensorShape(
@@ -133,7 +134,7 @@ package struct StorePlan: Sendable {
 
   /// The remark on a weight that cannot have the format that was asked for.
   private static func note(_ shape: TensorShape, _ formats: StoreFormats) -> String? {
-    guard !shape.isBias, !shape.role.isNorm else { return nil }
+    guard !shape.isBias, !shape.role.isVector else { return nil }
     let wanted = formats.wanted(shape.role, layer: shape.layer)
     guard !wanted.fits(width: shape.width) else { return nil }
     let format = wanted.fitting(width: shape.width)
@@ -177,6 +178,11 @@ package struct TensorShape: Equatable, Sendable {
       case .attentionOutput: (width, shape!.queryHeads * headDimension)
       case .gate, .up: (shape!.feedForwardWidth, width)
       case .down: (width, shape!.feedForwardWidth)
+      case .sinks: (1, shape!.queryHeads)
+      case .router: (shape!.expertCount!, width)
+      case .sharedGate, .sharedUp: (shape!.shared, width)
+      case .sharedDown: (width, shape!.shared)
+      case .sharedRouter: (1, width)
       }
     self.init(role: role, isBias: false, layer: layer, rows: rows, width: columns)
   }
@@ -190,9 +196,11 @@ package struct TensorShape: Equatable, Sendable {
   }
 
   /// The bias that belongs to a weight: one value for each of its outputs, or for a norm's each.
-  package var bias: TensorShape {
+  /// `experts`: how many weights there are in one, each with outputs of its own.
+  package func bias(experts: Int = 1) -> TensorShape {
     TensorShape(
-      role: role, isBias: true, layer: layer, rows: 1, width: role.isNorm ? width : rows)
+      role: role, isBias: true, layer: layer, rows: 1,
+      width: role.isVector ? width : rows * experts)
   }
 
   /// The tensors of `dense.safetensors` in their order: embedding, layers, head.
@@ -206,7 +214,8 @@ package struct TensorShape: Equatable, Sendable {
     func append(_ role: TensorRole, _ layer: Int?) {
       let shape = TensorShape(role, layer: layer, in: configuration)
       if !role.isBundled { shapes.append(shape) }
-      if biases.contains(role) { shapes.append(shape.bias) }
+      let experts = role == .down ? layer.flatMap { configuration.layers[$0].expertCount } : nil
+      if biases.contains(role) { shapes.append(shape.bias(experts: experts ?? 1)) }
     }
     for layer in configuration.layers.indices {
       for role in TensorRole.allCases where configuration.has(role, layer: layer) {
@@ -239,26 +248,36 @@ extension BundleLayout {
   package static let strideUnit = 512
 
   /// The layout of a layer whose bundles start at `offset`: the fewest neurons to a stride whose
-  /// padding is at most a tenth of their bytes.
+  /// padding is at most a tenth of their bytes; with experts a divisor of an expert's neurons, if
+  /// need be the one with the least padding.
   init(
-    neuronCount: Int, configuration: ModelConfiguration, formats: StoreFormats, layer: Int = 0,
-    offset: Int
+    neuronCount: Int, expertCount: Int? = nil, configuration: ModelConfiguration,
+    formats: StoreFormats, layer: Int = 0, offset: Int
   ) {
     let width = configuration.width
     let parts = configuration.bundleRoles.map {
       Part(role: $0, format: formats.format($0, layer: layer, width: width))
     }
     let payload = parts.reduce(0) { $0 + $1.format.byteCount(width: width) }
+    func stride(_ neurons: Int) -> Int { (neurons * payload).roundedUp(to: Self.strideUnit) }
+    func isTight(_ neurons: Int) -> Bool {
+      (stride(neurons) - neurons * payload) * 10 <= neurons * payload
+    }
     var neurons = 1
-    var stride = payload.roundedUp(to: Self.strideUnit)
-    while (stride - neurons * payload) * 10 > neurons * payload {
-      neurons += 1
-      stride = (neurons * payload).roundedUp(to: Self.strideUnit)
+    if let expertCount {
+      let width = neuronCount / expertCount
+      let divisors = (1...min(width, 512)).filter { width % $0 == 0 }
+      neurons =
+        divisors.first(where: isTight)
+        ?? divisors.min { stride($0) * $1 < stride($1) * $0 } ?? 1
+    } else {
+      while !isTight(neurons) { neurons += 1 }
     }
     self.init(
-      neuronCount: neuronCount, neuronsPerStride: neurons, stride: stride, width: width,
-      parts: parts, extent: FileExtent(offset: offset, byteCount: 0), checksum: "")
-    extent.byteCount = stride * strideCount
+      neuronCount: neuronCount, expertCount: expertCount, neuronsPerStride: neurons,
+      stride: stride(neurons), width: width, parts: parts,
+      extent: FileExtent(offset: offset, byteCount: 0), checksum: "")
+    extent.byteCount = self.stride * strideCount
   }
 
   /// The parts' bytes of all neurons, without padding.

@@ -83,7 +83,7 @@ struct TensorMap: Sendable {
         count: weight.rows / groups, distance: expected.rows / groups, start: before / groups)
       tensor.usedRowCount = weight.rows
     }
-    try check(tensor, against: pattern.isBias ? expected.bias : expected, file: file)
+    try check(tensor, against: pattern.isBias ? expected.bias() : expected, file: file)
     if pairs == .neighbours, [.query, .key].contains(pattern.role),
       case .rotary(let rotary) = configuration.positions
     {
@@ -157,7 +157,7 @@ struct TensorMap: Sendable {
   private static func check(
     _ tensor: SourceTensor, against shape: TensorShape, file: String
   ) throws(StoreError) {
-    let isVector = shape.isBias || shape.role.isNorm
+    let isVector = shape.isBias || shape.role.isVector
     let expected = isVector ? [shape.width] : [shape.rows, shape.width]
     guard tensor.shape == expected else {
       throw StoreError(

@@ -167,6 +167,7 @@ package struct PlainDecoder {
       case .gelu: value * (1 + erf(value / 2.0.squareRoot())) / 2
       case .geluTanh:
         value * (1 + tanh((2 / Double.pi).squareRoot() * (value + 0.044715 * pow(value, 3)))) / 2
+      case .clampedSwiGLU: preconditionFailure("the plain decoder has no gpt-oss")
       }
     }
     if isOPT {

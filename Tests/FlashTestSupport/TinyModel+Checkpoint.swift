@@ -109,7 +109,7 @@ extension TinyModel {
       end += shape.rows * shape.width * tables.valueByteCount
       header[name] = [
         "dtype": type.rawValue,
-        "shape": shape.isBias || shape.role.isNorm ? [shape.width] : [shape.rows, shape.width],
+        "shape": shape.isBias || shape.role.isVector ? [shape.width] : [shape.rows, shape.width],
         "data_offsets": [begin, end],
       ]
     }
@@ -177,7 +177,7 @@ private struct ValueTables {
 
   /// Values first..<first + count of a tensor.
   func bytes(_ shape: TensorShape, first: Int, count: Int) -> [UInt8] {
-    let table = shape.isBias ? biases : shape.role.isNorm ? norms : weights
+    let table = shape.isBias ? biases : shape.role.isVector ? norms : weights
     var hash = SplitMix(seed: seed)
     for byte in shape.name.utf8 { hash = SplitMix(seed: hash.next() ^ UInt64(byte)) }
     var place = (hash.below(self.count) + first) % self.count

@@ -130,7 +130,7 @@ package struct TinyModel: Sendable {
         tensors.append(
           (
             pattern.name(prefix: layout.prefixes[0], layer: layer),
-            pattern.isBias ? weight.bias : weight
+            pattern.isBias ? weight.bias() : weight
           ))
       }
     }

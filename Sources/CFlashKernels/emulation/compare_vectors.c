@@ -122,6 +122,9 @@ static void compareElements(const CFlashKernels_Vectors *checked,
     checked->siluGate(x, y, count, found);
     reference->siluGate(x, y, count, expected);
     expectAllClose(count);
+    checked->clampedSwiGLU(x, y, count, found);
+    reference->clampedSwiGLU(x, y, count, expected);
+    expectAllClose(count);
     memcpy(found, y, sizeof found);
     memcpy(expected, y, sizeof expected);
     checked->rotate(found, x, x + mostValues, count);

@@ -102,6 +102,8 @@ typedef struct {
   // output[i] = relu(gate[i]) * up[i], or silu(gate[i]) * up[i]
   void (*reluGate)(const float *gate, const float *up, size_t count, float *output);
   void (*siluGate)(const float *gate, const float *up, size_t count, float *output);
+  // output[i] = (u + 1) g sigmoid(1.702 g) with g = min(gate[i], 7), u = up[i] kept within 7
+  void (*clampedSwiGLU)(const float *gate, const float *up, size_t count, float *output);
   // Rotate-half: the pair of x[i] is x[i + half]; cosine, sine: [half].
   void (*rotate)(float *x, const float *cosine, const float *sine, size_t half);
   // Values that are NaN or infinite.

@@ -40,6 +40,11 @@ struct SyntheticModel: Sendable {
       let inputs = configuration.layers[layer!].queryHeads * configuration.headDimension
       return .random(deviation: contribution / Float(inputs).squareRoot())
     case .gate, .up, .down: return neuron(row, role, layer: layer!)
+    case .sharedGate, .sharedUp, .router, .sharedRouter: return .random(deviation: 1 / root)
+    case .sharedDown:
+      let outputs = Float(configuration.layers[layer!].shared) * activatedMeanSquare
+      return .random(deviation: contribution / outputs.squareRoot())
+    case .sinks: return .constant(0)
     }
   }
 
@@ -75,6 +80,7 @@ struct SyntheticModel: Sendable {
     case .dReLU: 0.25
     case .silu: 0.355
     case .gelu, .geluTanh: 0.425
+    case .clampedSwiGLU: 0.79
     }
   }
 
