@@ -7,7 +7,7 @@ extension ReadLoad {
   ) throws(ReadFailure) -> ReadLoadResult {
     let ring: UringRing
     do throws(UringRefusal) {
-      ring = try UringRing(queueDepth: depth)
+      ring = try UringRing(queueDepth: depth, isOneThread: !isInBatches)
     } catch {
       throw ringFailure(error.code)
     }
@@ -30,6 +30,7 @@ private struct RingLoad {
   let file: FlashFile
   let arena: DirectArena
   let ring: UringRing
+  let submissionCount: Int
   var places: PlaceSequence
   var samples: [ReadSample] = []
   /// By slot: when the read was wanted, when the kernel had it, and where it reads.
@@ -49,6 +50,7 @@ private struct RingLoad {
     self.file = file
     self.arena = arena
     self.ring = ring
+    submissionCount = load.isInBatches ? load.depth : ReadLoad.submissionCount(depth: load.depth)
     places = PlaceSequence(load, file: file)
     wanted = Array(repeating: 0, count: load.depth)
     issued = wanted
@@ -75,6 +77,7 @@ private struct RingLoad {
         free.removeLast()
         prepare(slot, at: offset, wanted: now)
         hasRead = true
+        if prepared.count == submissionCount { try submit() }
       }
       try submit()
       if inFlightCount > 0, reap() == 0 { try enter(waitingFor: 1) }

@@ -13,21 +13,29 @@ internal import Glibc
   private static let fixedFile = UInt32(1) << UInt32(IOSQE_FIXED_FILE_BIT)
 
   private var isOpen = true
+  private let isOneThread: Bool
   private var descriptors: [Int32] = []
   /// Addresses of the registered buffers.
   private var bufferAddresses: [Range<Int>] = []
 
   /// Asks the kernel for a ring with `queueDepth` entries.
-  init(queueDepth: Int) throws(UringRefusal) {
+  ///
+  /// - Parameter isOneThread: whether the thread that makes the ring is the only one to use it. The
+  ///   kernel then wakes it for as many completions as it awaits; otherwise it comes back when all
+  ///   of a queue of short reads are complete, and the device stands still until the next.
+  init(queueDepth: Int, isOneThread: Bool = false) throws(UringRefusal) {
     unsafe ring = .allocate(capacity: 1)
     unsafe ring.initialize(to: unsafe io_uring())
+    self.isOneThread = isOneThread
     // Completions are booked by the waiting thread when it enters the kernel, not by interrupting
-    // the arithmetic; kernels before 5.19 refuse the flags with EINVAL.
-    let flags = UInt32(IORING_SETUP_COOP_TASKRUN) | UInt32(IORING_SETUP_TASKRUN_FLAG)
-    var result = unsafe io_uring_queue_init(UInt32(queueDepth), ring, flags)
-    if result == -EINVAL {
+    // the arithmetic; kernels before 5.19 refuse those flags with EINVAL, and before 6.1 the
+    // others.
+    let cooperative = UInt32(IORING_SETUP_COOP_TASKRUN) | UInt32(IORING_SETUP_TASKRUN_FLAG)
+    let deferred = cooperative | UInt32(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN)
+    var result = -EINVAL
+    for flags in (isOneThread ? [deferred] : []) + [cooperative, 0] where result == -EINVAL {
       unsafe ring.pointee = io_uring()
-      result = unsafe io_uring_queue_init(UInt32(queueDepth), ring, 0)
+      result = unsafe io_uring_queue_init(UInt32(queueDepth), ring, flags)
     }
     if result < 0 {
       isOpen = false
@@ -102,9 +110,14 @@ internal import Glibc
   /// Gives prepared reads to the kernel and blocks until `count` completions are posted, or fewer
   /// where a signal comes. Returns an error number, or nil.
   func enter(waitingFor count: Int) -> Int32? {
-    let result =
-      unsafe count == 0 && preparedCount == 0
-      ? io_uring_get_events(ring) : io_uring_submit_and_wait(ring, UInt32(count))
+    let result: Int32
+    if count > 0 {
+      result = unsafe io_uring_submit_and_wait(ring, UInt32(count))
+    } else if preparedCount == 0 {
+      result = unsafe io_uring_get_events(ring)
+    } else {
+      result = unsafe isOneThread ? io_uring_submit_and_get_events(ring) : io_uring_submit(ring)
+    }
     return result < 0 ? -result : nil
   }
 

@@ -22,6 +22,19 @@ struct ReadLoadTests {
     #expect(result.readsPerSecond > 0 && result.bytesPerSecond == result.readsPerSecond * 4096)
   }
 
+  @Test(.enabled(if: UringReadEngine.probe() == nil), arguments: [false, true], [1, 5, 8])
+  func everyPlaceIsReadOnceHoweverReadsAreHandedOver(isInBatches: Bool, depth: Int) throws {
+    let fixture = try Fixture(byteCount: 64 << 10)
+    let arena = try DirectArena(byteCount: 64 << 10)
+    var load = ReadLoad(
+      method: .uring, places: .listed((0..<16).map { $0 * 4096 }), byteCount: 4096, depth: depth,
+      duration: .seconds(60))
+    load.isInBatches = isInBatches
+    let result = try load.run(file: fixture.file, arena: arena)
+    #expect(result.samples.count == 16)
+    #expect((1...depth).contains(ReadLoad.submissionCount(depth: depth)))
+  }
+
   @Test(arguments: methods)
   func bytesGoToTheArenaAndTimeEndsTheLoad(method: ReadLoad.Method) throws {
     let fixture = try Fixture(byteCount: 8192)

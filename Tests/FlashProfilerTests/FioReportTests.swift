@@ -116,7 +116,8 @@ struct FioReportTests {
     #expect(text.ranges(of: "\n[r").count == 18)
     for line in [
       "filename=/models/a\\: b/bundles.bin", "size=1073741824", "direct=1", "runtime=250ms",
-      "[randread-4k-depth8]", "bs=4608", "iodepth=32", "fixedbufs=1", "stonewall",
+      "[randread-4k-depth8]", "bs=4608", "iodepth=32", "fixedbufs=1", "iodepth_batch_submit=8",
+      "stonewall",
     ] {
       #expect(text.contains(line + "\n"), "\(line)")
     }

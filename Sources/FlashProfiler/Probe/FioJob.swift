@@ -56,10 +56,11 @@ package struct FioJob: Sendable {
       ]
       if job.cell.method == .uring {
         let depth = job.cell.depth
-        // As in runs: memory and files are registered, what is complete is taken all at once, and
-        // as many reads go in with one call.
+        let submitted = ReadLoad.submissionCount(depth: depth)
+        // Memory and files are registered, what is complete is taken all at once, and as many reads
+        // go in with one call.
         lines += [
-          "iodepth=\(depth)", "fixedbufs=1", "registerfiles=1", "iodepth_batch_submit=\(depth)",
+          "iodepth=\(depth)", "fixedbufs=1", "registerfiles=1", "iodepth_batch_submit=\(submitted)",
           "iodepth_batch_complete_min=1", "iodepth_batch_complete_max=\(depth)",
         ]
       } else {
