@@ -1,6 +1,7 @@
 import FlashIO
 import FlashKernels
 import FlashWeights
+import FlashWindow
 internal import Glibc
 
 /// Variable-GQA attention over the KV cache, cut into parts at fixed positions.
@@ -41,7 +42,10 @@ struct Attention {
         scratch.keys, heads: shape.keyValueHeads, tokenCount: tokenCount, norm: norm)
     }
     store(shape, layer: layer, position: position, tokenCount: tokenCount)
-    attend(shape, layer: layer, position: position, tokenCount: tokenCount)
+    let sinks = unsafe weights.sinks.map {
+      unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
+    }
+    unsafe attend(shape, layer: layer, position: position, tokenCount: tokenCount, sinks: sinks)
     unsafe core.prepareActivations(
       scratch.attended, width: queryWidth, tokenCount: tokenCount,
       format: weights.output.tensor.format)
@@ -119,14 +123,16 @@ struct Attention {
   }
 
   private func attend(
-    _ shape: LayerConfiguration, layer: Int, position: Int, tokenCount: Int
+    _ shape: LayerConfiguration, layer: Int, position: Int, tokenCount: Int,
+    sinks: UnsafePointer<Float>?
   ) {
     let parts = Self.parts(of: shape.visible(at: position))
     // One token with few KV heads has no other parallelism than its parts.
     if tokenCount == 1, parts.count > 1, core.pool.threadCount > 1 {
-      attendByParts(shape, layer: layer, position: position, parts: parts)
+      unsafe attendByParts(shape, layer: layer, position: position, parts: parts, sinks: sinks)
     } else {
-      attendByHeads(shape, layer: layer, position: position, tokenCount: tokenCount)
+      unsafe attendByHeads(
+        shape, layer: layer, position: position, tokenCount: tokenCount, sinks: sinks)
     }
   }
 
@@ -137,7 +143,8 @@ struct Attention {
 
   /// Each thread takes whole (token, query head) pairs and combines their parts as it goes.
   private func attendByHeads(
-    _ shape: LayerConfiguration, layer: Int, position: Int, tokenCount: Int
+    _ shape: LayerConfiguration, layer: Int, position: Int, tokenCount: Int,
+    sinks: UnsafePointer<Float>?
   ) {
     let dimension = core.configuration.headDimension
     let threads = core.pool.threadCount
@@ -158,6 +165,10 @@ struct Attention {
           unsafe attendPart(query, visible, index, thread: thread, into: part)
           unsafe state.combine(part, into: output, dimension: dimension)
         }
+        if let sinks = unsafe sinks {
+          unsafe state.combine(
+            sink: sinks[pair % shape.queryHeads], into: output, dimension: dimension)
+        }
         unsafe state.finish(output, dimension: dimension)
       }
     }
@@ -165,7 +176,8 @@ struct Attention {
 
   /// Each thread takes (query head, part) pairs; parts are combined afterwards in order.
   private func attendByParts(
-    _ shape: LayerConfiguration, layer: Int, position: Int, parts: Range<Int>
+    _ shape: LayerConfiguration, layer: Int, position: Int, parts: Range<Int>,
+    sinks: UnsafePointer<Float>?
   ) {
     let dimension = core.configuration.headDimension
     let partSize = dimension + 2
@@ -190,6 +202,9 @@ struct Attention {
           unsafe state.combine(
             core.scratch.attentionParts + (head * parts.count + part) * partSize,
             into: output, dimension: dimension)
+        }
+        if let sinks = unsafe sinks {
+          unsafe state.combine(sink: sinks[head], into: output, dimension: dimension)
         }
         unsafe state.finish(output, dimension: dimension)
       }
@@ -271,6 +286,15 @@ private struct SoftmaxState {
     for index in 0..<dimension {
       unsafe output[index] = output[index] * old + part[2 + index] * new
     }
+  }
+
+  /// Takes in a logit without values, after all parts.
+  mutating func combine(sink: Float, into output: UnsafeMutablePointer<Float>, dimension: Int) {
+    let highest = max(maximum, sink)
+    let old = expf(maximum - highest)
+    maximum = highest
+    sum = sum * old + expf(sink - highest)
+    for index in 0..<dimension { unsafe output[index] *= old }
   }
 
   /// Divides by the sum of all exponentials.

@@ -43,13 +43,13 @@ extension Decoder {
     progress: (Int, Int) -> Void = { _, _ in },
     makeEngine: ([DirectArena], Int) throws -> any ReadEngine
   ) throws {
-    let settings = try DecoderSettings(
+    var settings = try DecoderSettings(
       manifest: manifest, calibration: calibration, options: options)
     var storage = options.storage
     storage.windowCurve =
       storage.windowCurve ?? calibration?.certificate.map { WindowCurve($0) }
     let unit = files.map(\.unit).max() ?? 1
-    let plan = try settings.planner(unit: unit).plan()
+    let plan = try settings.plan(unit: unit)
     let memory = try ScratchArena(
       byteCount: settings.memoryByteCount(contextLength: plan.contextLength))
     let arena = try DirectArena(
@@ -98,9 +98,9 @@ extension Decoder {
     store: WeightStore, options: DecoderOptions
   ) throws -> (plan: MemoryPlan, mode: SparsityMode) {
     let files = try openFiles(store, options)
-    let settings = try DecoderSettings(
+    var settings = try DecoderSettings(
       manifest: store.manifest, calibration: store.calibration, options: options)
-    let plan = try settings.planner(unit: files.map(\.unit).max() ?? 1).plan()
+    let plan = try settings.plan(unit: files.map(\.unit).max() ?? 1)
     return (plan, settings.mode(for: plan))
   }
 

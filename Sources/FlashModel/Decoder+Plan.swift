@@ -11,8 +11,8 @@ extension Decoder {
   package static func plan(
     manifest: StoreManifest, unit: Int, options: DecoderOptions
   ) throws -> (plan: MemoryPlan, mode: SparsityMode) {
-    let settings = try DecoderSettings(manifest: manifest, calibration: nil, options: options)
-    let plan = try settings.planner(unit: unit).plan()
+    var settings = try DecoderSettings(manifest: manifest, calibration: nil, options: options)
+    let plan = try settings.plan(unit: unit)
     return (plan, settings.mode(for: plan))
   }
 }

@@ -60,7 +60,8 @@ package import FlashWindow
       core: core, attention: Attention(core: core, cache: parts.cache, rotary: parts.rotary),
       feedForward: SparseFeedForward(
         core: core, mode: mode, sliceByteCount: parts.sliceByteCount, predictor: parts.predictor,
-        computesResidentGates: parts.computesResidentGates, meter: parts.meter))
+        computesResidentGates: parts.computesResidentGates, meter: parts.meter),
+      experts: ExpertFeedForward(core: core, layers: weights.layers))
   }
 
   /// Forgets all tokens.
@@ -143,6 +144,10 @@ package import FlashWindow
         try layer.forward(weights, layer: index, position: position, tokenCount: tokens.count)
       }
       endTrace(ofLayer: index, since: before)
+      if let fault = core.fault {
+        core.fault = nil
+        throw fault
+      }
     }
     if !logits.isEmpty {
       try Self.reading("output head") { () throws(ReadFailure) in

@@ -25,6 +25,10 @@ import FlashWindow
   private(set) var predictorNanoseconds = 0
   /// Neurons whose rows were all multiplied, since the decoder was made; a chunk's count once.
   var neuronCount = 0
+  /// Experts of the load under way.
+  var loadedExpertCount = 0
+  /// What a step found that no read explains; the pass ends with it after the layer.
+  var fault: DecoderError?
 
   init(
     configuration: ModelConfiguration, kernels: Kernels, pool: WorkerPool,

@@ -7,12 +7,20 @@ struct DecoderLayer {
   let core: DecoderCore
   let attention: Attention
   let feedForward: SparseFeedForward
+  let experts: ExpertFeedForward
 
   /// Sends `tokenCount` tokens from `position` on through a layer.
   func forward(
     _ weights: LayerWeights, layer: Int, position: Int, tokenCount: Int
   ) throws(ReadFailure) {
     core.arithmetic = .attention
+    let routesFirst = core.family.routing?.readsLayerInput == true
+    if routesFirst, let experts = weights.experts {
+      // Their reads fly while attention is computed.
+      try unsafe self.experts.begin(
+        experts, layer: layer, input: core.scratch.residual, position: position,
+        tokenCount: tokenCount)
+    }
     switch weights.mixer {
     case .none: break
     case .attention(let heads):
@@ -34,6 +42,11 @@ struct DecoderLayer {
       try multiply(matrix, tokenCount: tokenCount)
       join(nil, tokenCount: tokenCount)
     } else {
+      if !routesFirst, let experts = weights.experts {
+        try unsafe self.experts.begin(
+          experts, layer: layer, input: core.scratch.normed, position: position,
+          tokenCount: tokenCount)
+      }
       try feed(weights, layer: layer, tokenCount: tokenCount)
     }
   }
@@ -42,14 +55,24 @@ struct DecoderLayer {
   private func feed(_ weights: LayerWeights, layer: Int, tokenCount: Int) throws(ReadFailure) {
     let scratch = core.scratch
     guard weights.feedForwardOutputNorm != nil || core.family.residualScale != nil else {
-      return try unsafe feedForward.forward(
-        weights, layer: layer, tokenCount: tokenCount, addingTo: scratch.residual)
+      return try unsafe answer(weights, layer: layer, tokenCount, addingTo: scratch.residual)
     }
     // Attention's answer, which lies there too, is in the stream by now.
     unsafe scratch.projected.update(repeating: 0, count: tokenCount * core.configuration.width)
-    try unsafe feedForward.forward(
-      weights, layer: layer, tokenCount: tokenCount, addingTo: scratch.projected)
+    try unsafe answer(weights, layer: layer, tokenCount, addingTo: scratch.projected)
     join(weights.feedForwardOutputNorm, tokenCount: tokenCount)
+  }
+
+  private func answer(
+    _ weights: LayerWeights, layer: Int, _ tokenCount: Int,
+    addingTo output: UnsafeMutablePointer<Float>
+  ) throws(ReadFailure) {
+    if weights.experts != nil || weights.sharedExpert != nil {
+      try unsafe experts.forward(weights, layer: layer, tokenCount: tokenCount, addingTo: output)
+    } else {
+      try unsafe feedForward.forward(
+        weights, layer: layer, tokenCount: tokenCount, addingTo: output)
+    }
   }
 
   /// Writes what a part takes to `scratch.normed`: the stream, normed where the family does so.

@@ -11,8 +11,10 @@ package struct DecoderOptions: Sendable {
   /// Nil: one thread per physical core.
   package var threadCount: Int?
   package var instructionSet: InstructionSet?
-  /// Tokens that go through a layer together in prefill; never changes the answer.
-  package var prefillChunk = 64
+  /// Tokens that go through a layer together in prefill; never changes the answer. Nil: 64, and
+  /// with experts 512, so that each of a prompt's is read once, or as many as a sixteenth of the
+  /// limit has room for.
+  package var prefillChunk: Int?
   /// Bytes of deciding rows after which a token's reads begin in a windowed run: 2 MiB take about
   /// as long to multiply as 30 reads of 4 KiB take; never changes the answer.
   package var sliceByteCount = 2 << 20
@@ -69,6 +71,8 @@ package enum DecoderError: Error {
   case missingInstructions(InstructionSet)
   /// `predicted` over a store without a certificate.
   case uncertified
+  /// A router's logits are not all finite, so that they choose no experts.
+  case noRouting(layer: Int, position: Int)
   /// `isCancelled` said so; the KV cache keeps whole chunks only.
   case cancelled
 }

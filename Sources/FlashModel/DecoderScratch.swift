@@ -14,7 +14,15 @@ struct ScratchShape {
   var queryWidth: Int
   var keyValueWidth: Int
   var queryHeads: Int
+  /// Neurons of the widest layer; with experts, whose neurons are computed expert by expert, of the
+  /// widest shared one.
   var feedForwardWidth: Int
+  /// Experts of the layer with most of them and those of a token, neurons of an expert, and whether
+  /// gate and up rows need prepared activations of their own; 0 without experts.
+  var expertCount = 0
+  var activeExpertCount = 0
+  var expertWidth = 0
+  var hasMixedExperts = false
   /// The largest rank of a predictor, and bytes of its prepared hidden state; 0 without predictors.
   var usesPredictor = false
   var predictorRank = 0
@@ -22,15 +30,19 @@ struct ScratchShape {
   /// Bytes of the largest prepared activation: of the residual width or of the query width.
   var activationByteCount: Int
 
-  /// Gate and up values of a chunk stay under 32 MiB, whatever the feed-forward width.
-  static func chunk(wanted: Int, feedForwardWidth: Int) -> Int {
-    min(wanted, max(1, (32 << 20) / max(1, 8 * feedForwardWidth)))
+  /// Gate and up values of a chunk stay under 32 MiB, whatever the feed-forward width, and so do
+  /// what its experts answer.
+  static func chunk(wanted: Int, configuration: ModelConfiguration) -> Int {
+    let neurons = configuration.layers.map { max($0.expertWidth, $0.shared) }.max() ?? 0
+    let answers = (configuration.routing?.activeCount ?? 0) * configuration.width
+    return min(wanted, (32 << 20) / max(1, 8 * neurons), (64 << 20) / max(1, 4 * answers))
   }
 
   init(
     configuration: ModelConfiguration, kernels: Kernels, chunk: Int, threadCount: Int,
-    logitsRows: Int, contextLength: Int, predictor: SparsityPredictor?
+    logitsRows: Int, contextLength: Int, predictor: SparsityPredictor?, hasMixedExperts: Bool
   ) {
+    self.hasMixedExperts = hasMixedExperts
     let layers = configuration.layers
     width = configuration.width
     headDimension = configuration.headDimension
@@ -38,14 +50,23 @@ struct ScratchShape {
     queryHeads = layers.map(\.queryHeads).max() ?? 0
     queryWidth = queryHeads * headDimension
     keyValueWidth = (layers.map(\.keyValueHeads).max() ?? 0) * headDimension
-    feedForwardWidth = layers.map(\.feedForwardWidth).max() ?? 0
-    self.chunk = Self.chunk(wanted: chunk, feedForwardWidth: feedForwardWidth)
+    let widths = layers.map {
+      $0.expertCount == nil ? max($0.feedForwardWidth, $0.shared) : $0.shared
+    }
+    feedForwardWidth = widths.max() ?? 0
+    if let routing = configuration.routing {
+      activeExpertCount = routing.activeCount
+      expertCount = layers.map { $0.expertCount ?? 0 }.max() ?? 0
+      expertWidth = layers.map { $0.expertCount == nil ? 0 : $0.expertWidth }.max() ?? 0
+    }
+    self.chunk = chunk
     self.threadCount = threadCount
     self.logitsRows = logitsRows
     self.contextLength = contextLength
     var largest = 0
     for format in RowFormat.allCases {
-      for values in [width, queryWidth] where format.fits(width: values) {
+      let shared = layers.map(\.shared).max() ?? 0
+      for values in [width, queryWidth, shared] where format.fits(width: values) {
         largest = max(largest, kernels.activationByteCount(format, width: values))
       }
     }
@@ -110,6 +131,8 @@ struct ScratchShape {
   let hidden: UnsafeMutablePointer<Float>
   let preparedHidden: UnsafeMutableRawPointer
   let predictedSets: UnsafeMutablePointer<UInt64>
+  /// There with experts.
+  let experts: ExpertScratch
   /// Rows of embeddings, `[chunk]`.
   let lookUpRows: UnsafeMutablePointer<Int32>
   let lookUpAddresses: UnsafeMutablePointer<UnsafeRawPointer>
@@ -152,6 +175,7 @@ struct ScratchShape {
     unsafe preparedHidden = UnsafeMutableRawPointer(
       arena.take(UInt8.self, chunk * shape.hiddenByteCount))
     unsafe predictedSets = arena.take(UInt64.self, chunk * ((predicted + 63) / 64))
+    experts = ExpertScratch(shape, arena)
     unsafe lookUpRows = arena.take(Int32.self, chunk)
     unsafe lookUpAddresses = arena.take(UnsafeRawPointer.self, chunk)
     unsafe attentionWeights = arena.take(

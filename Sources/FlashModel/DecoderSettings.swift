@@ -11,7 +11,7 @@ struct DecoderSettings {
   let options: DecoderOptions
   let kernels: Kernels
   let threadCount: Int
-  let chunk: Int
+  private(set) var chunk: Int
   let keyFormat: KeyValueFormat
   let valueFormat: KeyValueFormat
   /// There where `predicted` was asked for.
@@ -29,6 +29,11 @@ struct DecoderSettings {
           + "\(configuration.architecture) computes \(configuration.activation.rawValue), of which "
           + "no neuron is ever silent")
     }
+    if [.exact, .predicted].contains(options.sparsity), configuration.routing != nil {
+      throw .unsupported(
+        "--sparsity \(options.sparsity.rawValue): \(configuration.architecture) chooses experts by "
+          + "its router, exactly; neurons inside them are all computed")
+    }
     if options.sparsity == .predicted {
       guard let calibration, calibration.certificate != nil || options.allowsUnpriced else {
         throw .uncertified
@@ -41,9 +46,11 @@ struct DecoderSettings {
     self.options = options
     kernels = Kernels(isa)
     threadCount = max(1, options.threadCount ?? WorkerPool.physicalCoreCount)
-    chunk = ScratchShape.chunk(
-      wanted: max(1, options.prefillChunk),
-      feedForwardWidth: configuration.layers.map(\.feedForwardWidth).max() ?? 0)
+    chunk = max(
+      1,
+      ScratchShape.chunk(
+        wanted: max(1, options.prefillChunk ?? (configuration.routing == nil ? 64 : 512)),
+        configuration: configuration))
     let isFull = manifest.bundles.contains { $0.parts.contains { $0.format == .f32 } }
     keyFormat = options.keyFormat ?? (isFull ? .f32 : .f16)
     valueFormat = options.valueFormat ?? (isFull ? .f32 : .f16)
@@ -53,6 +60,31 @@ struct DecoderSettings {
         "a KV cache in \(format.rawValue) needs heads of a multiple of 32 values, "
           + "this model's have \(configuration.headDimension)")
     }
+  }
+
+  /// Chunks are not made smaller than this to save memory.
+  private static let leastChunk = 64
+
+  /// The plan, with as large a chunk as a sixteenth of the limit holds and the plan has room for,
+  /// where nobody asked for one.
+  mutating func plan(unit: Int) throws -> MemoryPlan {
+    let mayShrink = options.prefillChunk == nil && chunk > Self.leastChunk
+    guard mayShrink, let limit = options.storage.memoryLimit else {
+      return try planner(unit: unit).plan()
+    }
+    var least = self
+    least.chunk = Self.leastChunk
+    let smallest = try least.planner(unit: unit).plan()
+    while chunk > Self.leastChunk {
+      if memoryByteCount(contextLength: 1) <= limit / 16,
+        var plan = try? planner(unit: unit).plan()
+      {
+        plan.minimumByteCount = smallest.minimumByteCount
+        return plan
+      }
+      chunk = max(Self.leastChunk, chunk / 2)
+    }
+    return smallest
   }
 
   /// The most positions: learned positions end with their table, rotary ones with the model's.
@@ -76,7 +108,9 @@ struct DecoderSettings {
       switch options.sparsity {
       case .dense, .predicted: .no
       case .exact: .required
-      case .auto: manifest.configuration.activation.isSparse ? .ifItFits : .no
+      case .auto:
+        manifest.configuration.activation.isSparse && manifest.configuration.routing == nil
+          ? .ifItFits : .no
       }
     return MemoryDemand(
       items: { settings.items(contextLength: $0) }, contextLength: options.contextLength,
@@ -110,9 +144,10 @@ struct DecoderSettings {
   /// where they were asked for.
   func mode(for plan: MemoryPlan) -> SparsityMode {
     if predictor != nil { return .predicted }
-    guard options.sparsity != .dense, manifest.configuration.activation.isSparse else {
-      return .dense
-    }
+    let configuration = manifest.configuration
+    guard options.sparsity != .dense, configuration.activation.isSparse,
+      configuration.routing == nil
+    else { return .dense }
     if case .streamed = plan.feedForward { return .dense }
     return .exact
   }
@@ -128,7 +163,10 @@ struct DecoderSettings {
     let configuration = manifest.configuration
     let shape = ScratchShape(
       configuration: configuration, kernels: kernels, chunk: chunk, threadCount: threadCount,
-      logitsRows: options.logitsRowCapacity, contextLength: contextLength, predictor: predictor)
+      logitsRows: options.logitsRowCapacity, contextLength: contextLength, predictor: predictor,
+      hasMixedExperts: manifest.bundles.contains {
+        $0.expertCount != nil && Set($0.parts.filter { $0.role != .down }.map(\.format)).count > 1
+      })
     let rotary = RotaryTables(configuration, chunk: chunk, scratch: arena)
     return Buffers(
       scratch: DecoderScratch(shape, arena),

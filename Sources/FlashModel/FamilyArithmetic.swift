@@ -10,6 +10,7 @@ struct FamilyArithmetic {
   let isGated: Bool
   let order: LayerOrder
   let queryKeyNorm: QueryKeyNorm?
+  let routing: ExpertRouting?
   /// Of query times key.
   let attentionScale: Float
   /// Nil where there is none, as those that follow.
@@ -25,6 +26,7 @@ struct FamilyArithmetic {
     isGated = configuration.isGated
     order = configuration.layerOrder
     queryKeyNorm = configuration.queryKeyNorm
+    routing = configuration.routing
     attentionScale =
       configuration.scales?.attention.map { Float($0) }
       ?? 1 / Float(configuration.headDimension).squareRoot()

@@ -23,6 +23,27 @@ struct AttentionWeights {
   var output: LayerMatrix
   var queryNorm: LayerNorm?
   var keyNorm: LayerNorm?
+  /// Index of the logits that take part in the softmax beside the keys', one a query head.
+  var sinks: Int?
+}
+
+/// Which tensors choose and bias a layer's experts.
+struct ExpertWeights {
+  var router: LayerMatrix
+  /// A value for each neuron of each expert.
+  var gateBias: Int?
+  var upBias: Int?
+  /// `[expert, width]`.
+  var downBias: Int?
+}
+
+/// Which tensors the expert uses that every token has.
+struct SharedExpertWeights {
+  var gate: LayerMatrix?
+  var up: LayerMatrix
+  var down: LayerMatrix
+  /// The row whose sigmoid weighs it.
+  var router: LayerMatrix?
 }
 
 /// What a layer has in attention's place.
@@ -46,6 +67,9 @@ struct LayerWeights {
   var feedForwardOutputNorm: LayerNorm?
   /// A square matrix in the neurons' place.
   var linearFeedForward: LayerMatrix?
+  /// There where neurons belong to experts.
+  var experts: ExpertWeights?
+  var sharedExpert: SharedExpertWeights?
   var bundles: BundleLayout
   /// Bias of the rows that decide whether a neuron fires, one value a neuron.
   var decidingBias: Int?
@@ -75,6 +99,8 @@ struct ModelWeights {
         feedForwardOutputNorm: index.normIfThere(.feedForwardOutputNorm, layer),
         linearFeedForward: shape.hasLinearFeedForward == true
           ? index.matrix(.linearFeedForward, layer) : nil,
+        experts: shape.expertCount == nil ? nil : index.experts(layer),
+        sharedExpert: shape.shared > 0 ? index.sharedExpert(layer) : nil,
         bundles: manifest.bundles[layer],
         decidingBias: index.find(configuration.isGated ? .gate : .up, layer, isBias: true),
         upBias: configuration.isGated ? index.find(.up, layer, isBias: true) : nil,
@@ -134,7 +160,23 @@ private struct TensorIndex {
       AttentionWeights(
         query: matrix(.query, layer), key: matrix(.key, layer), value: matrix(.value, layer),
         output: matrix(.attentionOutput, layer), queryNorm: normIfThere(.queryNorm, layer),
-        keyNorm: normIfThere(.keyNorm, layer)))
+        keyNorm: normIfThere(.keyNorm, layer), sinks: find(.sinks, layer, isBias: false)))
+  }
+
+  func experts(_ layer: Int) -> ExpertWeights {
+    ExpertWeights(
+      router: matrix(.router, layer), gateBias: find(.gate, layer, isBias: true),
+      upBias: find(.up, layer, isBias: true), downBias: find(.down, layer, isBias: true))
+  }
+
+  func sharedExpert(_ layer: Int) -> SharedExpertWeights {
+    SharedExpertWeights(
+      gate: matrixIfThere(.sharedGate, layer), up: matrix(.sharedUp, layer),
+      down: matrix(.sharedDown, layer), router: matrixIfThere(.sharedRouter, layer))
+  }
+
+  func matrixIfThere(_ role: TensorRole, _ layer: Int) -> LayerMatrix? {
+    find(role, layer, isBias: false) == nil ? nil : matrix(role, layer)
   }
 
   func matrix(_ role: TensorRole, _ layer: Int?) -> LayerMatrix {

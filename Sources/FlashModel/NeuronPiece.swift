@@ -44,6 +44,27 @@ import FlashWeights
   }
 }
 
+extension NeuronPiece {
+  /// Writes the address of one part of each of a run of neurons.
+  func fillAddresses(
+    ofPart part: Int, neurons: Range<Int>, into addresses: UnsafeMutablePointer<UnsafeRawPointer>
+  ) {
+    if partsLieApart {
+      let distance = bundles.rowByteCount(ofPart: part)
+      let start = unsafe base + bundles.offsetApart(ofPart: part, neuron: neurons.lowerBound)
+      for index in 0..<neurons.count { unsafe addresses[index] = start + index * distance }
+      return
+    }
+    let perStride = bundles.neuronsPerStride
+    let row = bundles.offset(ofPart: part, neuron: 0)
+    let distance = bundles.offset(ofPart: part, neuron: 1) - row
+    for (index, neuron) in neurons.enumerated() {
+      unsafe addresses[index] =
+        base + neuron / perStride * bundles.stride + row + neuron % perStride * distance
+    }
+  }
+}
+
 extension BundleLayout {
   /// The index of a role among the parts.
   ///

@@ -249,7 +249,8 @@ extension BundleLayout {
 
   /// The layout of a layer whose bundles start at `offset`: the fewest neurons to a stride whose
   /// padding is at most a tenth of their bytes; with experts a divisor of an expert's neurons, if
-  /// need be the one with the least padding.
+  /// need be the one with the least padding. An expert whose neurons are never silent is read
+  /// whole, so as many as 64 go to a stride: less is padding, and rows of a part lie side by side.
   init(
     neuronCount: Int, expertCount: Int? = nil, configuration: ModelConfiguration,
     formats: StoreFormats, layer: Int = 0, offset: Int
@@ -268,8 +269,9 @@ extension BundleLayout {
       let width = neuronCount / expertCount
       let divisors = (1...min(width, 512)).filter { width % $0 == 0 }
       neurons =
-        divisors.first(where: isTight)
-        ?? divisors.min { stride($0) * $1 < stride($1) * $0 } ?? 1
+        configuration.activation.isSparse
+        ? divisors.first(where: isTight) ?? divisors.min { stride($0) * $1 < stride($1) * $0 } ?? 1
+        : divisors.last { $0 <= 64 } ?? 1
     } else {
       while !isTight(neurons) { neurons += 1 }
     }

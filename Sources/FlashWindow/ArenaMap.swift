@@ -47,7 +47,8 @@ struct ArenaMap {
     case .windowed(let slotsPerLayer, let stagingCount):
       bundles = manifest.bundles.map { _ in nil }
       decidingRows = manifest.bundles.map {
-        plan.usesPredictors ? nil : take($0.neuronCount * $0.lastPartByteCount)
+        plan.usesPredictors || $0.expertCount != nil
+          ? nil : take($0.neuronCount * $0.lastPartByteCount)
       }
       slots = slotsPerLayer.map { take($0 * plan.slotByteCount) }
       stagingSlots = take(stagingCount * plan.slotByteCount)

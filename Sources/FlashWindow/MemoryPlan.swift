@@ -64,7 +64,8 @@ package struct MemoryPlan: Sendable, Equatable {
     if case .streamed = feedForward {
       return min(ring.bufferByteCount, StreamRing.requestByteCount)
     }
-    return max(512, slotByteCount)
+    // An expert is read in pieces.
+    return min(max(512, slotByteCount), ExpertReads.byteCount)
   }
 
   package var byteCount: Int { items.reduce(0) { $0 + $1.byteCount } }

@@ -25,7 +25,11 @@ extension MemoryPlanner {
         slotCount * SlotTable.byteCountPerSlot, to: "window tables", "and for the slots", &items)
       feedForward = .windowed(slotsPerLayer: slots, stagingSlots: stagingSlots)
       if slots.allSatisfy({ $0 == 0 }) {
-        notes.append("no memory is left for a window: fired neurons are read for every token")
+        notes.append(
+          manifest.hasExperts
+            ? "no window: \(cycleByteCount) bytes would hold one token's experts of all layers, "
+              + "and with less every policy misses; experts are read for every token"
+            : "no memory is left for a window: fired neurons are read for every token")
       }
     case .streamed where options.residency != .whatFits:
       if options.residency == .dense { keepTensors(&resident) }
@@ -81,7 +85,7 @@ extension MemoryPlanner {
 
   /// The same fraction of every layer's strides.
   private func windowSlots(spare: Int) -> [Int] {
-    let strides = manifest.bundles.map(\.strideCount)
+    let strides = manifest.bundles.map(\.windowUnitCount)
     let all = strides.reduce(0, +)
     guard all > 0, slotByteCount > 0, options.residency != .decidingRows else {
       return strides.map { _ in 0 }
@@ -90,7 +94,12 @@ extension MemoryPlanner {
     let affordable = min(
       all,
       max(0, spare - 4096 * strides.count) / (slotByteCount + SlotTable.byteCountPerSlot))
-    return strides.map { $0 * affordable / all }
+    guard manifest.hasExperts else { return strides.map { $0 * affordable / all } }
+    let layers = strides.count { $0 > 0 }
+    let slots = strides.enumerated().map { layer, count in
+      min(count, affordable / layers + (layer < affordable % layers ? 1 : 0))
+    }
+    return affordable / max(1, layers) >= activeExpertCount ? slots : strides.map { _ in 0 }
   }
 
   /// Tensors used whole become resident in layer order, the head first: it is the largest and its

@@ -25,7 +25,18 @@ extension MemoryPlanner {
   /// Deciding rows of all layers, as they lie in the arena.
   var decidingByteCount: Int {
     manifest.bundles.reduce(0) {
-      $0 + Self.pageRounded($1.neuronCount * $1.lastPartByteCount)
+      $1.expertCount == nil
+        ? $0 + Self.pageRounded($1.neuronCount * $1.lastPartByteCount) : $0
+    }
+  }
+
+  /// Experts of a token in a layer; 0 where there are none.
+  var activeExpertCount: Int { manifest.configuration.routing?.activeCount ?? 0 }
+
+  /// What a token uses of all layers: its experts.
+  var cycleByteCount: Int {
+    manifest.bundles.reduce(0) {
+      $1.expertCount == nil ? $0 : $0 + Self.pageRounded(activeExpertCount * slotByteCount)
     }
   }
 
@@ -43,15 +54,21 @@ extension MemoryPlanner {
   /// Slots for bundles that the window does not keep: enough for a full queue, and 2 MiB of them
   /// where the model is large. The same memory takes whole bundles while deciding rows are cut out
   /// of them.
+  ///
+  /// Of experts as many as a token has in a layer, and one, so that reads go on while the last is
+  /// computed.
   var stagingSlots: Int {
-    slotByteCount > 0 ? max(64, min(2 << 20, bundleByteCount / 16) / slotByteCount) : 0
+    if manifest.hasExperts { return activeExpertCount + 1 }
+    return slotByteCount > 0 ? max(64, min(2 << 20, bundleByteCount / 16) / slotByteCount) : 0
   }
 
   /// Bytes of the area for merged reads. A load's misses all fit, so that in prefill, where most of
   /// a layer is missing, reading is near sequential; a sixteenth of the bundles keeps the floor low
   /// for small models.
   var mergeByteCount: Int {
-    guard slotByteCount > 0, options.mergeGapByteCount >= 0 else { return 0 }
+    guard slotByteCount > 0, options.mergeGapByteCount >= 0, !manifest.hasExperts else {
+      return 0
+    }
     return Self.pageRounded(min(8 << 20, max(64 << 10, bundleByteCount / 16)))
   }
 
@@ -59,7 +76,8 @@ extension MemoryPlanner {
   /// predictors.
   var lookAheadSlots: Int {
     let isOff = options.lookAhead == .off || !options.overlapsReads
-    return isOff || options.separateParts != nil ? 0 : LookAheadArea.slotCount
+    if isOff || options.separateParts != nil { return 0 }
+    return manifest.hasExperts ? max(1, activeExpertCount / 2) : LookAheadArea.slotCount
   }
 
   /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
@@ -99,7 +117,7 @@ extension MemoryPlanner {
         .init("weights", byteCount { _ in true } + bundleByteCount, "all tensors and bundles"))
     case .windowed:
       items.append(.init("weights", small + whole, "tensors used whole"))
-      if !usesPredictors {
+      if !usesPredictors, !manifest.hasExperts {
         items.append(.init("deciding rows", decidingByteCount, "gates of every layer"))
       }
       items.append(
@@ -110,7 +128,7 @@ extension MemoryPlanner {
         items.append(
           .init(
             "look-ahead", Self.pageRounded(slotByteCount * lookAheadSlots),
-            "\(lookAheadSlots) slots for neurons the next layer may want"))
+            "\(lookAheadSlots) slots for what the next layer may want"))
       }
       items.append(.init("window tables", windowTableByteCount, "tables of \(options.policy.name)"))
       items.append(.init("row buffers", rowStagingByteCount, "embedding rows"))
@@ -137,7 +155,7 @@ extension MemoryPlanner {
   /// lists of one layer's misses and of their reads, 160 bytes for each stride of the widest, in
   /// each file they are read from.
   var windowTableByteCount: Int {
-    let strides = manifest.bundles.map(\.strideCount)
+    let strides = manifest.bundles.map(\.windowUnitCount)
     let files = options.separateParts?.paths.count ?? 1
     return (strides.max() ?? 0) * 160 * files
       + strides.reduce(0) {

@@ -37,7 +37,7 @@ package struct MemoryPlanner {
   }
 
   /// Whether neurons must be at hand one by one where not all are resident.
-  var needsWindow: Bool { demand.exact == .required || usesPredictors }
+  var needsWindow: Bool { demand.exact == .required || usesPredictors || manifest.hasExperts }
 
   var usesPredictors: Bool { demand.predictorExtents != nil }
 
@@ -69,7 +69,9 @@ package struct MemoryPlanner {
     case .whatFits: return nil
     case .nothing, .dense: return .streamed
     case .decidingRows, .window:
-      precondition(demand.exact != .no || usesPredictors, "only a sparse model keeps neurons apart")
+      precondition(
+        demand.exact != .no || usesPredictors || manifest.hasExperts,
+        "only a sparse model keeps neurons apart")
       return .windowed
     }
   }
@@ -86,7 +88,9 @@ package struct MemoryPlanner {
     guard let limit = options.memoryLimit else { return ceiling }
     // The window keeps an eighth of the neurons, about one token's working set of a ReLU model,
     // before the context grows; a streamed run takes what its floor leaves.
-    let reserve = shape == .windowed ? bundleByteCount / 8 : 0
+    // Of experts it keeps a token's cycle: below that it keeps nothing.
+    let part = manifest.hasExperts ? cycleByteCount : bundleByteCount / 8
+    let reserve = shape == .windowed ? part : 0
     func fits(_ length: Int) -> Bool { sum(items(shape, length)) + reserve <= limit }
     if fits(ceiling) { return ceiling }
     var low = floor / 64
@@ -105,7 +109,7 @@ package struct MemoryPlanner {
       let saved = needed - min(needed, sum(floorItems(shortContext)))
       fixes.append("-c \(shortContext) saves \(saved) bytes of KV cache and scratch")
     }
-    if needsWindow {
+    if needsWindow, !manifest.hasExperts {
       let dense = sum(denseFloorItems(contextLength))
       fixes.append("--sparsity dense runs from \(dense) bytes")
     }

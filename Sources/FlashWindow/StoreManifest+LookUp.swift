@@ -1,4 +1,5 @@
-import FlashWeights
+import FlashIO
+package import FlashWeights
 
 /// Which tensors are looked up by row instead of being used whole.
 extension StoreManifest {
@@ -19,9 +20,19 @@ extension StoreManifest {
   }
 }
 
+extension StoreManifest {
+  /// Whether neurons belong to experts.
+  var hasExperts: Bool { configuration.routing != nil }
+}
+
 extension BundleLayout {
-  /// Bytes from a stride's start that a window keeps: its front, or all its parts.
+  /// Bytes from a stride's start that a window keeps: its front, or all its parts; all strides of
+  /// an expert where there are experts.
   func windowByteCount(isWhole: Bool) -> Int {
-    isWhole ? frontByteCount + neuronsPerStride * lastPartByteCount : frontByteCount
+    if expertCount != nil { return extent(ofExpert: 0).byteCount }
+    return isWhole ? frontByteCount + neuronsPerStride * lastPartByteCount : frontByteCount
   }
+
+  /// What a window keeps or drops as one: strides, or experts.
+  package var windowUnitCount: Int { expertCount ?? strideCount }
 }

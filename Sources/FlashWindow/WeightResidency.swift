@@ -16,6 +16,7 @@ package import FlashWeights
   let schedule: WeightSchedule
   let ring: StreamRing?
   let window: WindowLoader?
+  let experts: ExpertLoader?
   let fronts: FrontPlaces
   /// What it was made with.
   package let options: StorageOptions
@@ -55,23 +56,48 @@ package import FlashWeights
       : StreamRing(
         engine: engine, segments: schedule.segments, bodyCount: schedule.bodyCount,
         shape: plan.ring, base: arena.base + map.ring, readsAhead: options.overlapsReads)
-    if case .windowed(let slots, let staging) = plan.feedForward {
-      let places = unsafe WindowLoader.Places(
-        slotByteCount: plan.slotByteCount, slots: map.slots.map { unsafe arena.base + $0 },
-        staging: arena.base + map.stagingSlots, stagingCount: staging,
-        merge: arena.base + map.mergeStaging, mergeByteCount: plan.mergeByteCount)
-      window = unsafe WindowLoader(
-        bundles: manifest.bundles, fronts: fronts, slotsPerLayer: slots, places: places,
-        engine: engine,
-        lookAhead: plan.lookAheadSlots > 0
-          ? LookAheadArea(
-            engine: engine, base: arena.base + map.lookAhead, slotByteCount: plan.slotByteCount)
-          : nil,
-        options: options)
-    } else {
-      window = nil
-    }
+    window = unsafe Self.window(
+      manifest, plan, fronts: fronts, engine: engine, base: arena.base, map: map, options: options)
+    experts = unsafe Self.experts(
+      manifest, plan, engine: engine, base: arena.base, map: map, options: options)
     unsafe rowRequests = .allocate(capacity: max(1, rowsPerChunk))
+  }
+
+  private static func window(
+    _ manifest: StoreManifest, _ plan: MemoryPlan, fronts: FrontPlaces, engine: any ReadEngine,
+    base: UnsafeMutableRawPointer, map: ArenaMap, options: StorageOptions
+  ) -> WindowLoader? {
+    guard case .windowed(let slots, let staging) = plan.feedForward, !manifest.hasExperts else {
+      return nil
+    }
+    let places = unsafe WindowLoader.Places(
+      slotByteCount: plan.slotByteCount, slots: map.slots.map { unsafe base + $0 },
+      staging: base + map.stagingSlots, stagingCount: staging,
+      merge: base + map.mergeStaging, mergeByteCount: plan.mergeByteCount)
+    return unsafe WindowLoader(
+      bundles: manifest.bundles, fronts: fronts, slotsPerLayer: slots, places: places,
+      engine: engine,
+      lookAhead: plan.lookAheadSlots > 0
+        ? LookAheadArea(
+          engine: engine, base: base + map.lookAhead, slotByteCount: plan.slotByteCount)
+        : nil,
+      options: options)
+  }
+
+  private static func experts(
+    _ manifest: StoreManifest, _ plan: MemoryPlan, engine: any ReadEngine,
+    base: UnsafeMutableRawPointer, map: ArenaMap, options: StorageOptions
+  ) -> ExpertLoader? {
+    guard case .windowed(let slots, let staging) = plan.feedForward, manifest.hasExperts else {
+      return nil
+    }
+    let places = unsafe ExpertLoader.Places(
+      byteCount: plan.slotByteCount, slots: map.slots.map { unsafe base + $0 },
+      spare: base + map.stagingSlots, spareCount: staging,
+      guess: base + map.lookAhead, guessCount: plan.lookAheadSlots)
+    return unsafe ExpertLoader(
+      bundles: manifest.bundles, slotsPerLayer: slots, places: places, engine: engine,
+      options: options)
   }
 
   deinit {
@@ -122,6 +148,7 @@ package import FlashWeights
   /// Starts a forward pass; tensors and bundles are then asked for in layer order.
   package func beginForward(includesHead: Bool) throws(ReadFailure) {
     window?.beginForward()
+    experts?.beginForward()
     try ring?.begin(includesHead: includesHead)
   }
 
@@ -141,6 +168,7 @@ package import FlashWeights
     engine.drain()
     ring?.reset()
     window?.reset()
+    experts?.reset()
   }
 
   /// Calls `body` with each piece of a tensor in ascending order of rows: the rows, and the address

@@ -61,8 +61,9 @@ struct WeightSchedule {
 
   /// The order in which a layer uses its tensors; the decoder follows it.
   private static let layerOrder: [TensorRole] = [
-    .attentionNorm, .query, .key, .value, .queryNorm, .keyNorm, .attentionOutput,
-    .linearAttention, .attentionOutputNorm, .feedForwardNorm, .gate, .up, .down,
+    .attentionNorm, .query, .key, .value, .queryNorm, .keyNorm, .sinks, .attentionOutput,
+    .linearAttention, .attentionOutputNorm, .feedForwardNorm, .router, .sharedUp, .sharedGate,
+    .sharedRouter, .sharedDown, .gate, .up, .down,
     .linearFeedForward, .feedForwardOutputNorm,
   ]
 

@@ -261,13 +261,15 @@ extension WeightResidency {
     unsafe window.look(atLayer: layer, strides: strides)
   }
 
-  package var windowStatistics: WindowStatistics { window?.statistics ?? WindowStatistics() }
+  package var windowStatistics: WindowStatistics {
+    window?.statistics ?? experts?.statistics ?? WindowStatistics()
+  }
 
   /// The window's policy, with a length where it has one; nil where there is no window.
-  package var windowPolicy: ReplacementPolicy? { window?.cache.policy }
+  package var windowPolicy: ReplacementPolicy? { (window?.cache ?? experts?.cache)?.policy }
 
   /// Bytes of the window's slots that hold something.
   package var filledWindowByteCount: Int {
-    (window?.cache.filledSlotCount ?? 0) * plan.slotByteCount
+    ((window?.cache ?? experts?.cache)?.filledSlotCount ?? 0) * plan.slotByteCount
   }
 }

@@ -10,7 +10,7 @@ package enum DecoderRuns {
     _ store: WeightStore, _ tokens: [Int32], options: DecoderOptions
   ) throws -> [Float] {
     var options = options
-    options.logitsRowCapacity = options.prefillChunk
+    options.logitsRowCapacity = options.prefillChunk ?? 64
     let decoder = try Decoder(store: store, options: options)
     return try logits(decoder, tokens)
   }

@@ -75,11 +75,17 @@ extension TokenTraffic {
     readCallCount = 0
     var room = 1.0
     if case .windowed(let slots, _) = plan.feedForward {
-      let strides = manifest.bundles.reduce(0) { $0 + $1.strideCount }
+      let strides = manifest.bundles.reduce(0) { $0 + $1.windowUnitCount }
       room = Double(slots.reduce(0, +)) / Double(max(1, strides))
     }
-    let missRate = activity.missRate(room: room)
+    // Without a recorded run a router is taken to choose every expert as often.
+    let activeExperts = manifest.configuration.routing?.activeCount
+    let missRate = activeExperts == nil ? activity.missRate(room: room) : 1 - room
     for bundle in manifest.bundles {
+      if let activeExperts, bundle.expertCount != nil {
+        addExperts(bundle, Double(activeExperts), hitRate: 1 - missRate)
+        continue
+      }
       addNeurons(
         bundle, activity, isPredicted: plan.predictorExtents != nil, hitRate: 1 - missRate)
     }
@@ -101,6 +107,15 @@ extension TokenTraffic {
       reads = TokenReads(.scattered, count: 0, byteCount: 0)
       hitRate = 1 - missRate
       for bundle in manifest.bundles {
+        if let activeExperts, bundle.expertCount != nil {
+          let misses = Double(activeExperts) * missRate
+          let byteCount = Double(bundle.extent(ofExpert: 0).byteCount)
+          lookUpCount += Double(activeExperts)
+          reads.byteCount += misses * byteCount
+          reads.count += misses * (byteCount / Double(ExpertReads.byteCount)).rounded(.up)
+          readCallCount += misses
+          continue
+        }
         lookUpCount +=
           Double(bundle.strideCount)
           * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
@@ -143,6 +158,18 @@ extension TokenTraffic {
       } else if part.role != .down {
         coveringByteCounts[work, default: 0] += byteCount * share * hitRate
       }
+    }
+  }
+
+  /// A token's experts; all of what is there is computed while the rest is read.
+  private mutating func addExperts(_ bundle: BundleLayout, _ active: Double, hitRate: Double) {
+    for part in bundle.parts {
+      let byteCount =
+        active * Double(bundle.neuronsPerExpert * part.format.byteCount(width: bundle.width))
+      let work = RowWork(
+        part.format, part.role == .down ? .accumulate : .dot, isScattered: true)
+      weightByteCounts[work, default: 0] += byteCount
+      coveringByteCounts[work, default: 0] += byteCount * hitRate
     }
   }
 

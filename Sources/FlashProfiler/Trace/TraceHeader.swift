@@ -102,7 +102,8 @@ package struct TraceHeader: Codable, Sendable, Equatable {
     package var overlapsArithmetic: Bool
   }
 
-  /// A layer's shape, and what of it is in memory.
+  /// A layer's shape, and what of it is in memory; with experts one of those is a stride, and no
+  /// row decides.
   package struct Layer: Codable, Sendable, Equatable {
     package var neurons: Int
     package var neuronsPerStride: Int
@@ -194,12 +195,19 @@ extension TraceHeader.Layer {
   init(_ manifest: StoreManifest, _ plan: MemoryPlan, index: Int) {
     let bundle = manifest.bundles[index]
     neurons = bundle.neuronCount
-    neuronsPerStride = bundle.neuronsPerStride
-    strides = bundle.strideCount
-    strideBytes = bundle.stride
-    missBytes =
-      plan.predictorExtents == nil
-      ? bundle.frontByteCount : bundle.frontByteCount + bundle.lastPartByteCount * neuronsPerStride
+    strides = bundle.windowUnitCount
+    if bundle.expertCount != nil {
+      neuronsPerStride = bundle.neuronsPerExpert
+      strideBytes = bundle.extent(ofExpert: 0).byteCount
+      missBytes = strideBytes
+    } else {
+      neuronsPerStride = bundle.neuronsPerStride
+      strideBytes = bundle.stride
+      missBytes =
+        plan.predictorExtents == nil
+        ? bundle.frontByteCount
+        : bundle.frontByteCount + bundle.lastPartByteCount * neuronsPerStride
+    }
     slots = 0
     residentStrides = 0
     switch plan.feedForward {
@@ -210,8 +218,10 @@ extension TraceHeader.Layer {
     denseBytes = manifest.tensors.reduce(0) {
       $1.layer == index ? $0 + $1.extent.byteCount : $0
     }
-    decidingBytes = bundle.neuronCount * bundle.lastPartByteCount
-    bytesPerNeuron = bundle.frontBytesPerNeuron
+    decidingBytes =
+      bundle.expertCount == nil ? bundle.neuronCount * bundle.lastPartByteCount : 0
+    bytesPerNeuron =
+      bundle.frontBytesPerNeuron + (bundle.expertCount == nil ? 0 : bundle.lastPartByteCount)
   }
 }
 

@@ -69,7 +69,7 @@ extension EngineSession {
   /// for a model that fits with one row, more are a matter of speed only.
   private static func logitsRowCapacity(_ store: WeightStore, _ options: EngineOptions) -> Int {
     var options = options
-    for capacity in [options.decoder.prefillChunk, 16, 4] {
+    for capacity in [options.decoder.prefillChunk ?? 64, 16, 4] {
       options.decoder.logitsRowCapacity = capacity
       guard let resolved = try? options.resolved(for: store) else { break }
       if (try? Decoder.plan(store: store, options: resolved.decoder)) != nil { return capacity }

@@ -105,6 +105,12 @@ extension Failure {
       self.init(
         .usage, "--sparsity predicted is lossy and needs a certificate, which this store has not",
         hints: ["`flashrun calibrate STORE -f TEXT` makes one, and the predictors with it"])
+    case .noRouting(let layer, let position):
+      self.init(
+        .badData,
+        "layer \(layer) chooses no experts for position \(position): its router's logits are not "
+          + "all finite",
+        hints: ["`flashrun verify STORE` tells whether the store is whole"])
     case .cancelled: self.init(.interrupted, "interrupted")
     }
   }

@@ -1,0 +1,79 @@
+/// The buffers of routed experts. A *pair* is a token and one of its experts; pairs are sorted by
+/// expert, then by token.
+@safe struct ExpertScratch {
+  /// `[chunk, experts]`.
+  let logits: UnsafeMutablePointer<Float>
+  /// A token's experts, ascending, and their scores, `[chunk, active]`.
+  let chosen: UnsafeMutablePointer<Int32>
+  let scores: UnsafeMutablePointer<Float>
+  /// The experts that some token uses, ascending, `[experts]`, and for each expert its first pair,
+  /// `[experts + 1]`.
+  let active: UnsafeMutablePointer<Int32>
+  let firstPair: UnsafeMutablePointer<Int32>
+  /// The token of each pair, and the pair of each `token * active + choice`, `[chunk * active]`.
+  let tokenOfPair: UnsafeMutablePointer<Int32>
+  let pairOfChoice: UnsafeMutablePointer<Int32>
+  /// The prepared activations of one expert's tokens, `[chunk, activationByteCount]`, for gate rows
+  /// and where their formats differ for up rows; and those of all tokens for up rows.
+  let gateInputs: UnsafeMutableRawPointer
+  let upInputs: UnsafeMutableRawPointer
+  let upActivations: UnsafeMutableRawPointer
+  /// Products and then outputs of neurons, `[max(chunk, active), expert width]`.
+  let gates: UnsafeMutablePointer<Float>
+  let ups: UnsafeMutablePointer<Float>
+  /// Row addresses of the experts that are computed together, `[active, expert width]`.
+  let gateAddresses: UnsafeMutablePointer<UnsafeRawPointer>
+  let upAddresses: UnsafeMutablePointer<UnsafeRawPointer>
+  let downAddresses: UnsafeMutablePointer<UnsafeRawPointer>
+  /// What each pair's expert answers, in packed order, `[chunk * active, width]`.
+  let answers: UnsafeMutablePointer<Float>
+  /// For each thread an answer in plain order and a sum, `[threadCount, 2, width]`.
+  let sums: UnsafeMutablePointer<Float>
+  /// The experts that are computed together, `[active]`.
+  let group: UnsafeMutablePointer<ExpertWork>
+  /// Experts that the next layer is guessed to want, `[active]`.
+  let guesses: UnsafeMutablePointer<Int32>
+
+  init(_ shape: ScratchShape, _ arena: ScratchArena) {
+    let (chunk, active, experts) = (shape.chunk, shape.activeExpertCount, shape.expertCount)
+    let isThere = experts > 0
+    let rows = isThere ? max(chunk, active) : 0
+    let inputByteCount = isThere ? chunk * shape.activationByteCount : 0
+    unsafe logits = arena.take(Float.self, chunk * experts)
+    unsafe chosen = arena.take(Int32.self, chunk * active)
+    unsafe scores = arena.take(Float.self, chunk * active)
+    unsafe self.active = arena.take(Int32.self, experts)
+    unsafe firstPair = arena.take(Int32.self, experts + 1)
+    unsafe tokenOfPair = arena.take(Int32.self, chunk * active)
+    unsafe pairOfChoice = arena.take(Int32.self, chunk * active)
+    unsafe gateInputs = UnsafeMutableRawPointer(arena.take(UInt8.self, inputByteCount))
+    let mixed = shape.hasMixedExperts ? inputByteCount : 0
+    unsafe upInputs = UnsafeMutableRawPointer(arena.take(UInt8.self, mixed))
+    unsafe upActivations = UnsafeMutableRawPointer(arena.take(UInt8.self, mixed))
+    unsafe gates = arena.take(Float.self, rows * shape.expertWidth)
+    unsafe ups = arena.take(Float.self, rows * shape.expertWidth)
+    unsafe gateAddresses = arena.take(UnsafeRawPointer.self, active * shape.expertWidth)
+    unsafe upAddresses = arena.take(UnsafeRawPointer.self, active * shape.expertWidth)
+    unsafe downAddresses = arena.take(UnsafeRawPointer.self, active * shape.expertWidth)
+    unsafe answers = arena.take(Float.self, chunk * active * shape.width)
+    unsafe sums = arena.take(Float.self, isThere ? 2 * shape.threadCount * shape.width : 0)
+    unsafe group = arena.take(ExpertWork.self, active)
+    unsafe guesses = arena.take(Int32.self, active)
+  }
+}
+
+/// An expert that is computed now.
+@unsafe struct ExpertWork: BitwiseCopyable {
+  /// Its place in the load.
+  var place: Int32
+  var expert: Int32
+  var base: UnsafeRawPointer
+  var partsLieApart: Bool
+  /// Its first neuron, counted from the base's.
+  var firstNeuron: Int
+  /// Its pairs.
+  var firstPair: Int
+  var pairCount: Int
+  /// Where its neurons' values begin, in rows of `gates` and `ups`.
+  var firstRow: Int
+}

@@ -1,0 +1,54 @@
+import FlashIO
+import FlashKernels
+import FlashWeights
+
+/// The expert that every token uses, of ordinary matrices; also the feed-forward part of a layer
+/// without routed experts in a model that has them.
+struct SharedExpert {
+  let core: DecoderCore
+
+  /// Writes what it answers to the states in `scratch.normed`, weighed, to `scratch.accumulators`,
+  /// `[tokenCount, width]`.
+  func forward(_ weights: SharedExpertWeights, tokenCount: Int) throws(ReadFailure) {
+    let scratch = core.scratch
+    let count = weights.up.tensor.rows
+    try unsafe project(weights.up, tokenCount, into: scratch.neuronOutputs)
+    if let gate = weights.gate { try unsafe project(gate, tokenCount, into: scratch.deciding) }
+    let family = core.family
+    core.split(tokenCount * count, granularity: 64) { part in
+      let up = unsafe scratch.neuronOutputs + part.lowerBound
+      guard weights.gate != nil else {
+        return unsafe core.kernels.activate(
+          family.activation, threshold: family.firingThreshold, up, count: part.count)
+      }
+      unsafe core.kernels.activate(
+        family.activation, threshold: family.firingThreshold,
+        gate: scratch.deciding + part.lowerBound, up: up, count: part.count, into: up)
+    }
+    if let router = weights.router {
+      // Its logit is of the normed state too, which is prepared again for it.
+      try unsafe project(router, tokenCount, into: scratch.deciding)
+    }
+    unsafe core.prepareActivations(
+      scratch.neuronOutputs, width: count, tokenCount: tokenCount,
+      format: weights.down.tensor.format)
+    let width = core.configuration.width
+    try unsafe core.project(
+      weights.down, tokenCount: tokenCount, output: scratch.accumulators, outputStride: width)
+    guard weights.router != nil else { return }
+    for token in 0..<tokenCount {
+      let score = unsafe 1 / (1 + core.kernels.exponential(-scratch.deciding[token]))
+      unsafe core.kernels.scale(scratch.accumulators + token * width, by: score, count: width)
+    }
+  }
+
+  private func project(
+    _ matrix: LayerMatrix, _ tokenCount: Int, into output: UnsafeMutablePointer<Float>
+  ) throws(ReadFailure) {
+    unsafe core.prepareActivations(
+      core.scratch.normed, width: matrix.tensor.width, tokenCount: tokenCount,
+      format: matrix.tensor.format)
+    try unsafe core.project(
+      matrix, tokenCount: tokenCount, output: output, outputStride: matrix.tensor.rows)
+  }
+}

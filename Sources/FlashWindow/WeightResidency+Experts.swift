@@ -1,0 +1,60 @@
+package import FlashIO
+import FlashWeights
+
+/// An expert's bundles in memory: as they lie on flash, or with the parts of all the layer's
+/// neurons apart, each in a run of its own.
+@safe package struct LentExpert {
+  /// The first stride; where parts lie apart, the first neuron's row of the first part.
+  package let base: UnsafeRawPointer
+  package let partsLieApart: Bool
+  /// The expert's first neuron, counted from the base.
+  package let firstNeuron: Int
+}
+
+/// Lends experts one by one: a token's, or in prefill a chunk's.
+extension WeightResidency {
+  /// Begins to bring in experts of a layer. Each is then taken and released, missing ones in
+  /// ascending order, before `finishExperts`.
+  ///
+  /// - Parameter experts: ascending, each once, at least one.
+  package func beginExperts(
+    layer: Int, experts: UnsafeBufferPointer<Int32>
+  ) throws(ReadFailure) {
+    if let loader = self.experts { try unsafe loader.begin(layer: layer, experts: experts) }
+  }
+
+  /// Whether the window held an expert of the load, counted from its first.
+  package func isExpertHit(_ index: Int) -> Bool { experts?.isHit(index) ?? true }
+
+  /// Whether `takeExpert` would not wait.
+  package func isExpertReady(_ index: Int) -> Bool { experts?.isReady(index) ?? true }
+
+  /// Waits for an expert of the load; what it lends is valid until `releaseExpert`.
+  package func takeExpert(
+    _ index: Int, _ expert: Int, layer: Int
+  ) throws(ReadFailure) -> LentExpert {
+    let bundles = manifest.bundles[layer]
+    if let loader = experts {
+      return unsafe LentExpert(base: try loader.take(index), partsLieApart: false, firstNeuron: 0)
+    }
+    guard let offset = map.bundles[layer] else {
+      preconditionFailure("experts are resident or windowed")
+    }
+    return unsafe LentExpert(
+      base: UnsafeRawPointer(arena.base + offset), partsLieApart: map.partsLieApart(layer: layer),
+      firstNeuron: expert * bundles.neuronsPerExpert)
+  }
+
+  package func releaseExpert(_ index: Int) throws(ReadFailure) { try experts?.release(index) }
+
+  /// Ends the load.
+  package func finishExperts() { experts?.finish() }
+
+  /// Begins to read experts that a later layer may want, the likeliest first. Never changes what is
+  /// computed.
+  ///
+  /// - Precondition: the load's experts were all taken.
+  package func lookAhead(layer: Int, experts: UnsafeBufferPointer<Int32>) {
+    unsafe self.experts?.look(atLayer: layer, experts: experts)
+  }
+}
