@@ -3,111 +3,156 @@ internal import FlashKernels
 internal import Synchronization
 
 /// Converts the feed-forward part of one layer: rows of up and gate, and columns of down, become
-/// the bundles of neurons.
+/// the bundles of neurons, one expert after another where there are experts.
 ///
 /// A down projection `[model width, neurons]` lies row by row in the source, so a neuron's
 /// column is scattered over all of it. As many columns as `ConversionMemory.columnByteCount` holds
-/// are read at a time, as they are encoded: all of them, in order, for ordinary models; else a
-/// block of columns, one piece a row, with the pieces announced to the kernel ahead so that the
-/// reads overlap. They are turned tile by tile; ggml's blocks, which lie along the neurons, are
-/// decoded on the way. Where the source has it column by column it is read as up and gate are.
+/// are read at a time, as they are encoded: all of them, in order, for ordinary models, and those
+/// of several experts; else a block of columns, one piece a row, with the pieces announced to the
+/// kernel ahead so that the reads overlap. They are turned tile by tile; ggml's blocks, which lie
+/// along the neurons, are decoded on the way. Where the source has it column by column it is read
+/// as up and gate are, and those as down where the source has them so.
 struct BundleConversion {
   /// Pieces of a column block that are announced before the first is read.
-  private static let readAheadCount = 256
+  static let readAheadCount = 256
 
   let conversion: RowConversion
   let layer: Int
   let layout: BundleLayout
-  let up: RowSource
-  let gate: RowSource?
-  let down: RowSource
+  /// For each part of a bundle the experts' sources; one where there are no experts.
+  let sources: [[RowSource]]
 
   init(_ conversion: RowConversion, layer: Int) {
     self.conversion = conversion
     self.layer = layer
-    layout = conversion.plan.bundles[layer]
-    let isGated = conversion.plan.configuration.isGated
-    up = conversion.source(conversion.map.source(.up, layer: layer))
-    down = conversion.source(conversion.map.source(.down, layer: layer))
-    gate = isGated ? conversion.source(conversion.map.source(.gate, layer: layer)) : nil
+    let layout = conversion.plan.bundles[layer]
+    self.layout = layout
+    sources = layout.parts.map { part in
+      conversion.map.experts(part.role, layer: layer).map(conversion.source)
+    }
   }
 
-  /// What lies in the source neuron by neuron; down only where the source has it so.
-  private var rowSources: [RowSource] {
-    [up] + (down.tensor.isTurned ? [down] : []) + (gate.map { [$0] } ?? [])
+  /// Whether a neuron is a column of the file's matrix; the same for all experts.
+  func liesByColumn(_ part: Int) -> Bool {
+    (layout.parts[part].role == .down) != sources[part][0].tensor.isTurned
   }
 
-  var sourceByteCount: Int {
-    ([up, down] + (gate.map { [$0] } ?? [])).reduce(0) { $0 + $1.tensor.usedByteCount }
-  }
+  /// Parts of which a neuron is a column, and those of which it is a row.
+  var columnParts: [Int] { sources.indices.filter(liesByColumn) }
+  private var rowParts: [Int] { sources.indices.filter { !liesByColumn($0) } }
+
+  var sourceByteCount: Int { sources.joined().reduce(0) { $0 + $1.tensor.usedByteCount } }
 
   /// Writes the layer and finishes it. `advance` gets the bytes of the source read.
   func run(advance: (Int) -> Void) throws(StoreError) {
-    let faults = Mutex(Array(repeating: ValueFaults(), count: layout.parts.count))
+    let faults = Mutex(sources.map { $0.map { _ in ValueFaults() } })
     let perStride = layout.neuronsPerStride
-    for first in stride(from: 0, to: layout.neuronCount, by: columnsPerBlock) {
-      let neurons = first..<min(first + columnsPerBlock, layout.neuronCount)
-      let columns =
-        down.tensor.isTurned
-        ? Bytes(count: 0, from: conversion.stock) : try readColumns(neurons, advance: advance)
+    for neurons in blocks {
+      let columns = try HeldColumns(neurons, of: self, advance: advance)
       let strideCount = (neurons.count + perStride - 1) / perStride
-      var left = neurons.count
+      var next = neurons.lowerBound
       try conversion.inParallel(count: strideCount, sliceCount: stridesPerSlice) {
         strides throws(StoreError) in
+        let start = neurons.lowerBound
         let slice =
-          first + strides.lowerBound
-          * perStride..<min(first + strides.upperBound * perStride, neurons.upperBound)
-        let found = try convert(slice, columns: columns, of: neurons)
-        faults.withLock { for part in found.indices { $0[part] += found[part] } }
+          start + strides.lowerBound
+          * perStride..<min(start + strides.upperBound * perStride, neurons.upperBound)
+        let found = try convert(slice, columns: columns)
+        faults.withLock { all in
+          for (part, expert, new) in found { all[part][expert] += new }
+        }
       } progress: { strides in
-        let done = min(left, strides * perStride)
-        left -= done
-        advance(done * rowSources.reduce(0) { $0 + $1.rowByteCount(layout.width) })
+        let done = next..<min(neurons.upperBound, next + strides * perStride)
+        next = done.upperBound
+        advance(rowByteCount(done))
       }
     }
     var notes: [String] = []
     var losses: [ConversionLoss] = []
-    for (part, faults) in zip(layout.parts, faults.withLock { $0 }) {
-      let source = source(part.role)
-      notes += source.notes(faults, storedAs: part.format)
-      losses.append(source.loss(faults, part.role, storedAs: part.format))
+    for (part, faults) in faults.withLock({ $0 }).enumerated() {
+      let (role, format) = (layout.parts[part].role, layout.parts[part].format)
+      for (source, faults) in zip(sources[part], faults) {
+        notes += source.notes(faults, storedAs: format)
+        losses.append(source.loss(faults, role, storedAs: format))
+      }
     }
     try conversion.writer.finish(
       layer: layer, notes: notes, losses: conversion.source.spelling == .gguf ? losses : [])
   }
 
-  private func source(_ role: TensorRole) -> RowSource {
-    switch role {
-    case .up: up
-    case .down: down
-    default: gate!
-    }
-  }
-
   /// What is read, in order: extents that are read side by side are one group. Columns that are
   /// read piece by piece are announced when they are.
   var reads: [[(file: Int, extent: FileExtent)]] {
-    func place(_ source: RowSource) -> (file: Int, extent: FileExtent) {
-      (source.tensor.fileIndex, source.extent)
+    /// What some parts of an expert take, each place once.
+    func places(_ parts: [Int], _ expert: Int) -> [(file: Int, extent: FileExtent)] {
+      var sources: [RowSource] = []
+      for part in parts
+      where !sources.contains(where: { $0.sharesBytes(with: self.sources[part][expert]) }) {
+        sources.append(self.sources[part][expert])
+      }
+      return sources.flatMap(\.places)
     }
-    let rows = rowSources.map(place)
-    let isWhole = !down.tensor.isTurned && columnsPerBlock >= layout.neuronCount
-    return isWhole ? [[place(down)], rows] : [rows]
+    var groups: [[(file: Int, extent: FileExtent)]] = []
+    for block in blocks {
+      let segments = segments(of: block)
+      for segment in segments where segment.neurons.count == layout.neuronsPerExpert {
+        groups += places(columnParts, segment.expert).map { [$0] }
+      }
+      for segment in segments where segment.neurons.lowerBound == 0 {
+        groups.append(places(rowParts, segment.expert))
+      }
+    }
+    return groups
   }
 
-  /// Columns of down held at a time: whole strides and whole blocks of them.
-  private var columnsPerBlock: Int {
-    if down.tensor.isTurned { return layout.neuronCount }
-    let unit = layout.neuronsPerStride * down.encoding.valuesPerBlock
-    let unitByteCount = layout.width * down.rowByteCount(unit)
-    return max(1, conversion.memory.columnByteCount / unitByteCount) * unit
+  /// The experts that some of the layer's neurons belong to, and their places inside them.
+  func segments(of neurons: Range<Int>) -> [(expert: Int, neurons: Range<Int>)] {
+    let perExpert = layout.neuronsPerExpert
+    var segments: [(expert: Int, neurons: Range<Int>)] = []
+    var first = neurons.lowerBound
+    while first < neurons.upperBound {
+      let expert = first / perExpert
+      let end = min(neurons.upperBound, (expert + 1) * perExpert)
+      segments.append((expert, first - expert * perExpert..<end - expert * perExpert))
+      first = end
+    }
+    return segments
+  }
+
+  /// Neurons whose columns are held at a time: several experts, or of one whole strides and whole
+  /// blocks of columns.
+  private var blocks: [Range<Int>] {
+    let perExpert = layout.neuronsPerExpert
+    let held = columnParts.map { sources[$0][0] }
+    func byteCount(_ neurons: Int) -> Int {
+      var bytes = 0
+      for (index, source) in held.enumerated()
+      where !held[..<index].contains(where: source.sharesBytes) {
+        bytes += layout.width * source.rowByteCount(source.tensor.columns(of: 0..<neurons).count)
+      }
+      return bytes
+    }
+    let limit = conversion.memory.columnByteCount
+    let whole = byteCount(perExpert)
+    guard whole > limit else {
+      let count = whole == 0 ? layout.neuronCount : limit / whole * perExpert
+      return stride(from: 0, to: layout.neuronCount, by: count).map {
+        $0..<min($0 + count, layout.neuronCount)
+      }
+    }
+    let unit = layout.neuronsPerStride * (held.map(\.encoding.valuesPerBlock).max() ?? 1)
+    let count = max(1, limit / byteCount(unit)) * unit
+    return stride(from: 0, to: layout.neuronCount, by: perExpert).flatMap { start in
+      stride(from: start, to: start + perExpert, by: count).map {
+        $0..<min($0 + count, start + perExpert)
+      }
+    }
   }
 
   /// Neurons whose columns are turned together: whole blocks where a slice has room for that many,
   /// and no less than a cache line of f32.
-  private var tileNeuronCount: Int {
-    if down.tensor.isTurned { return ColumnTile.leastCount }
-    var count = max(ColumnTile.leastCount, down.encoding.valuesPerBlock)
+  private func tileNeuronCount(_ source: RowSource) -> Int {
+    var count = max(ColumnTile.leastCount, source.encoding.valuesPerBlock)
     while count > ColumnTile.leastCount, 4 * count * layout.width > conversion.memory.sliceByteCount
     {
       count /= 2
@@ -117,74 +162,51 @@ struct BundleConversion {
 
   private var stridesPerSlice: Int {
     let neuronByteCount = 4 * layout.width * layout.parts.count
-    let neurons = (conversion.memory.sliceByteCount / neuronByteCount).roundedUp(
-      to: tileNeuronCount)
+    let tile = columnParts.map { tileNeuronCount(sources[$0][0]) }.max() ?? ColumnTile.leastCount
+    let neurons = (conversion.memory.sliceByteCount / neuronByteCount).roundedUp(to: tile)
     return max(1, neurons / layout.neuronsPerStride)
   }
 
-  /// The columns of down of some neurons as the source encodes them, `[model width, neurons]`, read
-  /// on all threads.
-  private func readColumns(
-    _ neurons: Range<Int>, advance: (Int) -> Void
-  ) throws(StoreError) -> Bytes {
-    let pieceByteCount = down.rowByteCount(neurons.count)
-    let rowByteCount = down.rowByteCount(layout.neuronCount)
-    let start = down.extent.offset + down.rowByteCount(neurons.lowerBound)
-    let columns = Bytes(count: layout.width * pieceByteCount, from: conversion.stock)
-    let target = unsafe columns.buffer
-    let isWhole = neurons.count == layout.neuronCount
-    let rowsPerSlice =
-      isWhole ? max(1, conversion.memory.sliceByteCount / rowByteCount) : Self.readAheadCount
-    try conversion.inParallel(count: layout.width, sliceCount: rowsPerSlice) {
-      rows throws(StoreError) in
-      func read(_ rows: Range<Int>) throws(StoreError) {
-        let place = rows.lowerBound * pieceByteCount..<rows.upperBound * pieceByteCount
-        try unsafe down.file.file.read(
-          into: UnsafeMutableRawBufferPointer(rebasing: target[place]),
-          at: start + rows.lowerBound * rowByteCount)
+  /// Bytes of the source that hold neurons as rows.
+  private func rowByteCount(_ neurons: Range<Int>) -> Int {
+    segments(of: neurons).reduce(0) { sum, segment in
+      rowParts.reduce(sum) {
+        $0 + segment.neurons.count * sources[$1][segment.expert].rowByteCount(layout.width)
       }
-      if isWhole {
-        try read(rows)
-        return conversion.readAhead.advance(rows.count * pieceByteCount)
-      }
-      for row in rows {
-        down.file.file.willRead(start + row * rowByteCount, byteCount: pieceByteCount)
-      }
-      for row in rows { try read(row..<row + 1) }
-    } progress: { rows in
-      advance(rows * pieceByteCount)
     }
-    return columns
   }
 
-  /// Encodes and writes the strides of some neurons; `columns` holds down's columns of `held`.
-  /// Returns the faults of each part's values.
+  /// Encodes and writes the strides of some neurons. Returns the faults of each part of each
+  /// expert.
   private func convert(
-    _ neurons: Range<Int>, columns: borrowing Bytes, of held: Range<Int>
-  ) throws(StoreError) -> [ValueFaults] {
+    _ neurons: Range<Int>, columns: borrowing HeldColumns
+  ) throws(StoreError) -> [(part: Int, expert: Int, faults: ValueFaults)] {
     let firstStride = neurons.lowerBound / layout.neuronsPerStride
     let strideCount = (neurons.count + layout.neuronsPerStride - 1) / layout.neuronsPerStride
     let output = Bytes(count: strideCount * layout.stride, from: conversion.stock)
     clearPadding(strideCount, lastNeuron: neurons.count - 1, in: output)
     var buffers = RowBuffers(
       width: layout.width, kernels: conversion.kernels, stock: conversion.stock)
-    var faults: [ValueFaults] = []
+    var faults: [(part: Int, expert: Int, faults: ValueFaults)] = []
     for (part, description) in layout.parts.enumerated() {
-      buffers.faults = ValueFaults()
-      let source = source(description.role)
-      if description.role == .down, !source.tensor.isTurned {
-        encodeColumns(neurons, part: part, columns, of: held, &buffers, into: output)
-      } else {
-        let input = try source.rows(neurons, width: layout.width, stock: conversion.stock)
-        conversion.readAhead.advance(unsafe input.buffer.count)
-        for neuron in 0..<neurons.count {
-          unsafe buffers.encode(
-            input.start + neuron * source.rowByteCount(layout.width), source.encoding,
-            multiplier: source.tensor.multiplier, to: description.format,
-            into: output.start + place(ofPart: part, neuron: neuron))
+      for (expert, own) in segments(of: neurons) {
+        buffers.faults = ValueFaults()
+        let source = sources[part][expert]
+        let first = expert * layout.neuronsPerExpert + own.lowerBound - neurons.lowerBound
+        if liesByColumn(part) {
+          encodeColumns(own, part: part, source, columns, &buffers, into: output, at: first)
+        } else {
+          let input = try source.rows(own, width: layout.width, stock: conversion.stock)
+          conversion.readAhead.advance(unsafe input.buffer.count)
+          for neuron in 0..<own.count {
+            unsafe buffers.encode(
+              input.start + neuron * source.rowByteCount(layout.width), source.encoding,
+              multiplier: source.tensor.multiplier, to: description.format,
+              into: output.start + place(ofPart: part, neuron: first + neuron))
+          }
         }
+        faults.append((part, expert, buffers.faults))
       }
-      faults.append(buffers.faults)
     }
     try unsafe conversion.writer.write(
       layer: layer, firstStride: firstStride, strides: UnsafeRawBufferPointer(output.buffer))
@@ -210,25 +232,32 @@ struct BundleConversion {
     }
   }
 
+  /// Turns columns of an expert's neurons, and encodes them as the slice's neurons from `place` on.
   private func encodeColumns(
-    _ neurons: Range<Int>, part: Int, _ columns: borrowing Bytes, of held: Range<Int>,
-    _ buffers: inout RowBuffers, into output: borrowing Bytes
+    _ neurons: Range<Int>, part: Int, _ source: RowSource, _ columns: borrowing HeldColumns,
+    _ buffers: inout RowBuffers, into output: borrowing Bytes, at place: Int
   ) {
-    let tileCount = tileNeuronCount
+    let held = columns.piece(of: source)
+    let tileCount = tileNeuronCount(source)
     let tile = ColumnTile(
-      down.encoding, rows: layout.width, heldCount: held.count, capacity: tileCount,
-      stock: conversion.stock)
+      source.encoding, rows: layout.width, heldCount: held.columns.count,
+      capacity: source.tensor.columns(of: 0..<tileCount).count, stock: conversion.stock)
     var first = neurons.lowerBound
     while first < neurons.upperBound {
       // Tiles end at multiples of their size, so that no block is decoded for two of them.
-      let column = first - held.lowerBound
-      let count = min(tileCount - column % tileCount, neurons.upperBound - first)
-      unsafe tile.fill(column..<column + count, from: columns.start)
-      for index in 0..<count {
+      let count = min(
+        tileCount - (first - held.neurons.lowerBound) % tileCount, neurons.upperBound - first)
+      let turned = source.tensor.columns(of: first..<first + count)
+      let start = held.columns.lowerBound
+      unsafe tile.fill(
+        turned.lowerBound - start..<turned.upperBound - start, from: columns.start(of: held))
+      for neuron in first..<first + count {
+        let column = source.tensor.order.source(of: neuron) - turned.lowerBound
         unsafe buffers.encode(
-          tile.column(index), tile.encoding, multiplier: down.tensor.multiplier,
+          tile.column(column), tile.encoding, multiplier: source.tensor.multiplier,
           to: layout.parts[part].format,
-          into: output.start + place(ofPart: part, neuron: first - neurons.lowerBound + index))
+          into: output.start
+            + self.place(ofPart: part, neuron: place + neuron - neurons.lowerBound))
       }
       first += count
     }

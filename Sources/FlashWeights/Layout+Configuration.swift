@@ -81,6 +81,7 @@ extension Layout {
       configuration.activationThreshold = try reader.number(threshold)
     }
     try addFamilyParts(reader, maximumPositions: maximumPositions, to: &configuration)
+    try addExperts(reader, to: &configuration)
     try configuration.check(file: file)
     return configuration
   }
@@ -126,6 +127,7 @@ extension Layout {
       sources += [windows.length, windows.types, windows.interval, windows.first]
       if let key = windows.when?.key { keys.append(key) }
     }
+    if let experts = d.experts { sources += experts.sources }
     if let scales = d.scales {
       sources += [
         scales.embedding, scales.embeddingRootType, scales.residual, scales.attention,

@@ -51,6 +51,9 @@ extension Layout {
     package var queryKeyNorm: Source?
     package var scales: ScaleSwitch?
     package var caps: CapSwitch?
+    /// Whether attention has sinks.
+    package var hasSinks: Bool?
+    package var experts: ExpertSwitch?
     package var hasTiedHead: Source
     package var beginToken: Source
     package var endTokens: Source
@@ -156,13 +159,16 @@ extension Layout {
     package var orAbsent: Bool?
   }
 
-  /// Which tensor plays a role. `name` may hold `{prefix}` and, inside the layers, `{layer}`.
+  /// Which tensor plays a role. `name` may hold `{prefix}`, inside the layers `{layer}`, and, where
+  /// every expert has a tensor of its own, `{expert}`.
   package struct TensorPattern: Codable, Equatable, Sendable {
     package var role: TensorRole
     package var isBias: Bool
     package var name: String
     /// Names that count where the checkpoint has no tensor of the first.
     package var orNames: [String]?
+    /// Its name in layers without experts, where it is another there.
+    package var denseName: String?
     /// The checkpoint has the tensor only where this holds; absent: always.
     package var when: Condition?
     /// A tensor of one value that every value of this one is multiplied with, where it is there.
@@ -171,17 +177,40 @@ extension Layout {
     package var offset: Double?
     /// The tensor holds the rows of several roles.
     package var fused: FusedRows?
+    /// How one tensor of this name holds the matrices of all experts, where it is not plainly one
+    /// matrix after another.
+    package var stack: ExpertStack?
+    /// Tensors that hold all experts' where the checkpoint has none of that name.
+    package var orStacked: [StackedExperts]?
 
     package var isPerLayer: Bool { name.contains("{layer}") }
+    package var isPerExpert: Bool { name.contains("{expert}") }
 
-    /// The tensor's name in a checkpoint.
-    package func name(prefix: String, layer: Int?) -> String {
-      Self.fill(name, prefix: prefix, layer: layer)
+    /// The tensor's name in a checkpoint; `isDense`: in a layer without experts.
+    package func name(
+      prefix: String, layer: Int?, expert: Int? = nil, isDense: Bool = false
+    ) -> String {
+      let name = Self.fill(isDense ? denseName ?? name : name, prefix: prefix, layer: layer)
+      return expert.map { name.replacing("{expert}", with: "\($0)") } ?? name
     }
 
     /// All names it may have, the likeliest first.
-    func names(prefix: String, layer: Int?) -> [String] {
-      ([name] + (orNames ?? [])).map { Self.fill($0, prefix: prefix, layer: layer) }
+    func names(prefix: String, layer: Int?, isDense: Bool) -> [String] {
+      [name(prefix: prefix, layer: layer, isDense: isDense)]
+        + (orNames ?? []).map { Self.fill($0, prefix: prefix, layer: layer) }
+    }
+
+    /// The tensors that may hold all experts' matrices, the likeliest first.
+    func stacks(prefix: String, layer: Int) -> [StackedExperts] {
+      let own = isPerExpert ? [] : [StackedExperts(name: name, stack: stack ?? ExpertStack())]
+      return (own + (orStacked ?? [])).map { stacked in
+        var stacked = stacked
+        stacked.name = Self.fill(stacked.name, prefix: prefix, layer: layer)
+        stacked.stack.scales = stacked.stack.scales.map {
+          Self.fill($0, prefix: prefix, layer: layer)
+        }
+        return stacked
+      }
     }
 
     /// The name of the tensor that scales it; nil where the pattern names none.

@@ -91,16 +91,20 @@ package struct Layout: Codable, Equatable, Sendable {
         throw fail(
           "the name of \(label) must \(pattern.role.isPerLayer ? "" : "not ")hold {layer}")
       }
+      if let problem = pattern.expertProblem(hasExperts: decoder.experts != nil) {
+        throw fail("\(label) \(problem)")
+      }
     }
     let optional: Set<TensorRole> = [
       .positionEmbedding, .gate, .attentionNorm, .queryNorm, .keyNorm, .linearAttention,
       .attentionOutputNorm, .feedForwardNorm, .linearFeedForward, .feedForwardOutputNorm,
       .sinks, .router, .sharedGate, .sharedUp, .sharedDown, .sharedRouter,
-      .sinks, .router, .sharedGate, .sharedUp, .sharedDown, .sharedRouter,
     ]
     var needed = Set(TensorRole.allCases).subtracting(optional)
     if !hasRotary { needed.insert(.positionEmbedding) }
     if decoder.isGated { needed.insert(.gate) }
+    if decoder.experts != nil { needed.insert(.router) }
+    if decoder.hasSinks == true { needed.insert(.sinks) }
     for role in TensorRole.allCases where needed.contains(role) && !seen.contains(role.rawValue) {
       throw fail("no tensor for \(role.rawValue)")
     }

@@ -65,6 +65,8 @@ package struct SourceTensor: Equatable, Sendable {
   var usedRowCount: Int?
   /// Whether the file holds the matrix column by column; `shape` is the model's all the same.
   var isTurned = false
+  /// Where the scales of MXFP4 lie; the extent then holds the codes.
+  var scales: ScaleExtent?
 
   package init(
     fileIndex: Int, name: String, encoding: SourceEncoding, shape: [Int], extent: FileExtent
@@ -75,6 +77,13 @@ package struct SourceTensor: Equatable, Sendable {
     self.shape = shape
     self.extent = extent
   }
+}
+
+/// The scales of an MXFP4 matrix, one byte for 32 codes of 4 bits, where they lie in a tensor of
+/// their own.
+struct ScaleExtent: Equatable, Sendable {
+  var fileIndex: Int
+  var extent: FileExtent
 }
 
 /// How the values of a source's rows are written.
@@ -146,8 +155,20 @@ package enum SourceEncoding: Equatable, Sendable {
 extension SourceTensor {
   /// Bytes of the rows, or of a vector's values, that are used.
   var usedByteCount: Int {
-    guard let usedRowCount, let all = shape.first, all > 0 else { return extent.byteCount }
-    return extent.byteCount / all * usedRowCount
+    let byteCount = extent.byteCount + (scales?.extent.byteCount ?? 0)
+    guard let usedRowCount, let all = shape.first, all > 0 else { return byteCount }
+    return byteCount / all * usedRowCount
+  }
+
+  /// Values of one of the file's rows.
+  var fileWidth: Int { isTurned || shape.count == 1 ? shape[0] : shape[1] }
+
+  /// The file's columns that hold some neurons, where a neuron is a column; those of the other
+  /// roles with them, where the roles take turns.
+  func columns(of neurons: Range<Int>) -> Range<Int> {
+    guard case .runs(let count, let distance, _) = order else { return neurons }
+    precondition(count == 1, "columns of several roles take turns")
+    return neurons.lowerBound * distance..<neurons.upperBound * distance
   }
 }
 

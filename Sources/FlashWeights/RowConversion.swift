@@ -81,7 +81,7 @@ struct RowConversion {
   }
 
   func source(_ tensor: SourceTensor) -> RowSource {
-    RowSource(file: source.files[tensor.fileIndex], tensor: tensor)
+    RowSource(tensor, files: source.files)
   }
 
   private func convert(
@@ -108,6 +108,12 @@ struct RowConversion {
       advance(rows * source.rowByteCount(tensor.width))
     }
     let found = faults.withLock { $0 }
+    if [.router, .sharedRouter].contains(tensor.role), found.nonFinite > 0 {
+      throw StoreError(
+        .routerValues, "holds NaN or infinite values, by which no expert can be chosen",
+        file: source.file.path, offset: source.extent.offset, tensor: source.tensor.name,
+        found: "\(found.nonFinite) of them")
+    }
     let isMeasured = self.source.spelling == .gguf
     try writer.finish(
       tensor: index, notes: source.notes(found, storedAs: tensor.format),
@@ -137,126 +143,5 @@ struct RowConversion {
       if let error = failure.withLock({ $0 }) { throw error }
       progress(min(end * sliceCount, count) - first * sliceCount)
     }
-  }
-}
-
-/// A tensor of the source as rows, in the model's order.
-struct RowSource: Sendable {
-  let file: SourceFile
-  let tensor: SourceTensor
-
-  var extent: FileExtent { tensor.extent }
-  var encoding: SourceEncoding { tensor.encoding }
-
-  func rowByteCount(_ width: Int) -> Int { encoding.byteCount(width: width) }
-
-  /// Whole rows of the model, encoded as in the file.
-  func rows(_ rows: Range<Int>, width: Int, stock: ByteStock) throws(StoreError) -> Bytes {
-    let size = rowByteCount(width)
-    let bytes = Bytes(count: rows.count * size, from: stock)
-    if tensor.order == .asStored {
-      try unsafe file.file.read(into: bytes.buffer, at: extent.offset + rows.lowerBound * size)
-      return bytes
-    }
-    guard tensor.shape.count > 1 else { return try vector(width: width) }
-    guard case .neighbours(let headDimension, _) = tensor.order else {
-      try readRuns(rows, rowByteCount: size, into: bytes)
-      return bytes
-    }
-    // Rows change places inside their heads only: whole heads are read at once.
-    let first = rows.lowerBound / headDimension * headDimension
-    let heads = Bytes(
-      count: min(rows.upperBound.roundedUp(to: headDimension), tensor.shape[0]) * size
-        - first * size, from: stock)
-    try unsafe file.file.read(into: heads.buffer, at: extent.offset + first * size)
-    for row in rows {
-      unsafe (bytes.start + (row - rows.lowerBound) * size).copyMemory(
-        from: heads.start + (tensor.order.source(of: row) - first) * size, byteCount: size)
-    }
-    return bytes
-  }
-
-  /// Rows of a part of the tensor, each run of neighbours at once.
-  private func readRuns(
-    _ rows: Range<Int>, rowByteCount size: Int, into bytes: borrowing Bytes
-  ) throws(StoreError) {
-    var row = rows.lowerBound
-    while row < rows.upperBound {
-      let source = tensor.order.source(of: row)
-      var end = row + 1
-      while end < rows.upperBound, tensor.order.source(of: end) == source + end - row { end += 1 }
-      let place = (row - rows.lowerBound) * size..<(end - rows.lowerBound) * size
-      try unsafe file.file.read(
-        into: UnsafeMutableRawBufferPointer(rebasing: bytes.buffer[place]),
-        at: extent.offset + source * size)
-      row = end
-    }
-  }
-
-  /// A bias, whose values are in the order of its weight's rows.
-  private func vector(width: Int) throws(StoreError) -> Bytes {
-    let bytes = Bytes(count: rowByteCount(width))
-    let source = try file.file.bytes(at: extent.offset, byteCount: extent.byteCount)
-    let size = rowByteCount(1)
-    let target = unsafe bytes.buffer
-    for index in 0..<width {
-      let place = tensor.order.source(of: index) * size
-      for byte in 0..<size { unsafe target[index * size + byte] = source[place + byte] }
-    }
-    return bytes
-  }
-
-  /// Remarks on values that are no finite numbers, or are none in the store's format.
-  func notes(_ faults: ValueFaults, storedAs format: RowFormat) -> [String] {
-    var notes: [String] = []
-    if faults.nonFinite > 0 {
-      notes.append("\(tensor.name) holds \(faults.nonFinite) NaN or infinite values (\(file.path))")
-    }
-    if faults.overflowed > 0 {
-      notes.append(
-        "\(tensor.name) is too large for \(format): \(faults.overflowed) finite values became "
-          + "NaN, infinite or zero (\(file.path))")
-    }
-    return notes
-  }
-
-  /// What storing the tensor in another form has cost.
-  func loss(
-    _ faults: ValueFaults, _ role: TensorRole, storedAs format: RowFormat
-  ) -> ConversionLoss {
-    ConversionLoss(
-      role: role, source: encoding.name, stored: format.rawValue, error: faults.error)
-  }
-}
-
-/// How far weights of one kind have moved from the source's.
-struct ConversionLoss: Codable, Equatable, Sendable {
-  var role: TensorRole
-  /// Names of the source's encoding and of the store's format.
-  var source: String
-  var stored: String
-  var error: RoundingError
-
-  /// One remark for each kind of weights and pair of formats that lost something.
-  static func notes(_ losses: [ConversionLoss]) -> [String] {
-    var sums: [ConversionLoss] = []
-    for loss in losses where loss.error.squares > 0 {
-      let index = sums.firstIndex {
-        ($0.role, $0.source, $0.stored) == (loss.role, loss.source, loss.stored)
-      }
-      if let index { sums[index].error += loss.error } else { sums.append(loss) }
-    }
-    return sums.map { sum in
-      "\(sum.role.rawValue): \(sum.source) became \(sum.stored), relative RMS error "
-        + Self.threeDigits(sum.error.relative)
-    }
-  }
-
-  /// Three significant digits: 0.00312.
-  private static func threeDigits(_ value: Double) -> String {
-    guard value > 0, value.isFinite else { return "\(value)" }
-    var scale = 1.0
-    while value * scale < 100, scale < 1e12 { scale *= 10 }
-    return "\((value * scale).rounded() / scale)"
   }
 }

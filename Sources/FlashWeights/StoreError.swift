@@ -20,7 +20,7 @@ package struct StoreError: Error, Equatable, Sendable, CustomStringConvertible {
     // Checkpoints as a whole.
     case pointerFile, unsafeShardName, missingShard, shardIndex, pickledWeights, notACheckpoint
     case gguf, configuration, unsupportedModel, layout
-    case missingTensor, unexpectedTensor, tensorShape, tiedHead, companion
+    case missingTensor, unexpectedTensor, tensorShape, routerValues, tiedHead, companion
     // Stores.
     case manifest, futureVersion, missingFile, storeFileLength, damagedExtent, damagedFile
     case calibration, foreignCalibration

@@ -5,7 +5,8 @@ internal import FlashKernels
 /// every tensor of the model has one, every tensor of the source has a use or is known to have
 /// none.
 struct TensorMap: Sendable {
-  private var sources: [TensorKey: SourceTensor] = [:]
+  /// One for each tensor of the model, and for each expert where a layer's weights have experts.
+  private var sources: [TensorKey: [SourceTensor]] = [:]
   /// Roles with a bias, in every layer alike.
   let biases: Set<TensorRole>
   private(set) var notes: [String] = []
@@ -21,13 +22,21 @@ struct TensorMap: Sendable {
     biases = layout.biases(for: source.configuration)
     let prefix = Self.prefix(tensors: source.tensors, layout: layout, patterns: patterns)
     var unused = Set(source.tensors.keys)
+    var experts = ExpertTensors(source: source, configuration: configuration, prefix: prefix)
     for pattern in patterns where pattern.role != .outputHead || !configuration.hasTiedHead {
       let layers =
         pattern.isPerLayer
         ? configuration.layers.indices.filter { configuration.has(pattern.role, layer: $0) }
           .map { $0 as Int? } : [nil]
       for layer in layers {
-        let names = pattern.names(prefix: prefix, layer: layer)
+        let key = TensorKey(role: pattern.role, layer: layer, isBias: pattern.isBias)
+        if let layer, pattern.role.isBundled, configuration.layers[layer].expertCount != nil {
+          sources[key] = try experts.take(pattern, layer: layer, from: &unused)
+          continue
+        }
+        let names = pattern.names(
+          prefix: prefix, layer: layer,
+          isDense: layer.map { configuration.layers[$0].expertCount == nil } ?? false)
         let name = names.first { source.tensors[$0] != nil } ?? names[0]
         guard var tensor = source.tensors[name] else {
           throw StoreError(
@@ -42,16 +51,21 @@ struct TensorMap: Sendable {
           tensor.multiplier = try Self.factor(scale, source.files)
           unused.remove(name)
         }
-        sources[TensorKey(role: pattern.role, layer: layer, isBias: pattern.isBias)] = tensor
+        sources[key] = [tensor]
         unused.remove(name)
       }
     }
     try requireAll(configuration, layout: layout, file: source.path)
+    try experts.refuseMore(than: patterns, in: unused)
     for pattern in layout.ignoredTensors {
-      for layer in configuration.layers.indices {
+      for (layer, shape) in configuration.layers.enumerated() {
         let name = pattern.replacing("{prefix}", with: prefix)
           .replacing("{layer}", with: "\(layer)")
         unused.remove(name)
+        guard name.contains("{expert}") else { continue }
+        for expert in 0..<(shape.expertCount ?? 0) {
+          unused.remove(name.replacing("{expert}", with: "\(expert)"))
+        }
       }
     }
     if configuration.hasTiedHead {
@@ -113,20 +127,28 @@ struct TensorMap: Sendable {
 
   /// The source of a tensor of the model. Traps for one the layout does not name.
   func source(_ role: TensorRole, isBias: Bool = false, layer: Int?) -> SourceTensor {
-    guard let source = sources[TensorKey(role: role, layer: layer, isBias: isBias)] else {
+    guard let sources = sources[TensorKey(role: role, layer: layer, isBias: isBias)],
+      sources.count == 1
+    else { preconditionFailure("no source for \(role)") }
+    return sources[0]
+  }
+
+  /// The sources of a layer's weight that belongs to the neurons: one for each expert, or one.
+  func experts(_ role: TensorRole, layer: Int) -> [SourceTensor] {
+    guard let sources = sources[TensorKey(role: role, layer: layer, isBias: false)] else {
       preconditionFailure("no source for \(role)")
     }
-    return source
+    return sources
   }
 
   /// Bytes of the source that conversion reads.
-  var byteCount: Int { sources.values.reduce(0) { $0 + $1.usedByteCount } }
+  var byteCount: Int { sources.values.joined().reduce(0) { $0 + $1.usedByteCount } }
 
   /// For each weight the store's format that is nearest to the source's.
   var nearestFormats: [TensorKey: RowFormat] {
     var formats: [TensorKey: RowFormat] = [:]
-    for (key, tensor) in sources where !key.isBias {
-      formats[key] = tensor.encoding.nearestFormat
+    for (key, tensors) in sources where !key.isBias {
+      formats[key] = tensors[0].encoding.nearestFormat
     }
     return formats
   }
@@ -159,12 +181,26 @@ struct TensorMap: Sendable {
   ) throws(StoreError) {
     let isVector = shape.isBias || shape.role.isVector
     let expected = isVector ? [shape.width] : [shape.rows, shape.width]
-    guard tensor.shape == expected else {
+    // One row may be a vector in the file.
+    let isRow = shape.role == .sharedRouter && tensor.shape == [shape.width]
+    try require(tensor, isRow ? tensor.shape : expected, file: file)
+    try checkEncoding(of: tensor, isVector: isVector, file: file)
+  }
+
+  static func require(
+    _ tensor: SourceTensor, _ shape: [Int], file: String
+  ) throws(StoreError) {
+    guard tensor.shape == shape else {
       throw StoreError(
         .tensorShape, "contradicts the configuration", file: file,
-        offset: tensor.extent.offset, tensor: tensor.name, expected: "\(expected)",
+        offset: tensor.extent.offset, tensor: tensor.name, expected: "\(shape)",
         found: "\(tensor.shape)")
     }
+  }
+
+  static func checkEncoding(
+    of tensor: SourceTensor, isVector: Bool, file: String
+  ) throws(StoreError) {
     switch tensor.encoding {
     case .plain: return
     case .blocks where !isVector: return

@@ -7,8 +7,8 @@ import Foundation
 ///
 /// It shares no code with the product beyond the configuration.
 package struct PlainDecoder {
-  private let model: TinyModel
-  private let configuration: ModelConfiguration
+  let model: TinyModel
+  let configuration: ModelConfiguration
   private let tensors: [String: [Double]]
   /// Given a layer and its normed input, which neurons are computed; nil computes all.
   package var predictor: ((Int, [Double]) -> [Bool])?
@@ -33,6 +33,7 @@ package struct PlainDecoder {
       }
       for layer in configuration.layers.indices {
         let shape = configuration.layers[layer]
+        let input = state
         if shape.hasLinearAttention == true {
           let matrix = layerName(layer, "self_attn.linear_attn.weight")
           state = sum(state, product(matrix, normed(state, attentionNorm(layer)), bias: nil))
@@ -42,6 +43,9 @@ package struct PlainDecoder {
         if shape.hasLinearFeedForward == true {
           let matrix = layerName(layer, "mlp.linear_mlp.weight")
           state = sum(state, product(matrix, normed(state, feedForwardNorm(layer)), bias: nil))
+        } else if shape.expertCount != nil || shape.shared > 0 {
+          let normed = normed(state, feedForwardNorm(layer))
+          state = sum(state, experts(layer, normed, layerInput: input))
         } else if shape.feedForwardWidth > 0 {
           state = sum(state, feedForward(layer, normed(state, feedForwardNorm(layer))))
         }
@@ -57,7 +61,7 @@ package struct PlainDecoder {
 
   private func name(_ rest: String) -> String { (isOPT ? "model.decoder." : "model.") + rest }
 
-  private func layerName(_ layer: Int, _ rest: String) -> String { name("layers.\(layer).\(rest)") }
+  func layerName(_ layer: Int, _ rest: String) -> String { name("layers.\(layer).\(rest)") }
 
   private func attentionNorm(_ layer: Int) -> String {
     layerName(layer, isOPT ? "self_attn_layer_norm" : "input_layernorm")
@@ -74,12 +78,12 @@ package struct PlainDecoder {
     return Array(all[index * configuration.width..<(index + 1) * configuration.width])
   }
 
-  private func sum(_ left: [Double], _ right: [Double]) -> [Double] {
+  func sum(_ left: [Double], _ right: [Double]) -> [Double] {
     zip(left, right).map { $0 + $1 }
   }
 
   /// `weight · x + bias`; the weight is `[rows, x.count]`.
-  private func product(_ weight: String, _ x: [Double], bias: String?) -> [Double] {
+  func product(_ weight: String, _ x: [Double], bias: String?) -> [Double] {
     let matrix = tensor(weight)
     var result = (0..<matrix.count / x.count).map { row in
       x.indices.reduce(0.0) { $0 + matrix[row * x.count + $1] * x[$1] }
@@ -157,19 +161,20 @@ package struct PlainDecoder {
     return result
   }
 
-  private func feedForward(_ layer: Int, _ x: [Double]) -> [Double] {
-    func activated(_ value: Double) -> Double {
-      switch configuration.activation {
-      case .relu, .dReLU: max(0, value)
-      case .reluSquared: max(0, value) * max(0, value)
-      case .fatReLU: value > Double(configuration.firingThreshold) ? value : 0
-      case .silu: value / (1 + exp(-value))
-      case .gelu: value * (1 + erf(value / 2.0.squareRoot())) / 2
-      case .geluTanh:
-        value * (1 + tanh((2 / Double.pi).squareRoot() * (value + 0.044715 * pow(value, 3)))) / 2
-      case .clampedSwiGLU: preconditionFailure("the plain decoder has no gpt-oss")
-      }
+  private func activated(_ value: Double) -> Double {
+    switch configuration.activation {
+    case .relu, .dReLU: max(0, value)
+    case .reluSquared: max(0, value) * max(0, value)
+    case .fatReLU: value > Double(configuration.firingThreshold) ? value : 0
+    case .silu: value / (1 + exp(-value))
+    case .gelu: value * (1 + erf(value / 2.0.squareRoot())) / 2
+    case .geluTanh:
+      value * (1 + tanh((2 / Double.pi).squareRoot() * (value + 0.044715 * pow(value, 3)))) / 2
+    case .clampedSwiGLU: preconditionFailure("the plain decoder has no gpt-oss")
     }
+  }
+
+  private func feedForward(_ layer: Int, _ x: [Double]) -> [Double] {
     if isOPT {
       let hidden = product(
         layerName(layer, "fc1.weight"), x, bias: layerName(layer, "fc1.bias"))
@@ -177,12 +182,16 @@ package struct PlainDecoder {
         layerName(layer, "fc2.weight"), kept(layer, x, hidden.map(activated)),
         bias: layerName(layer, "fc2.bias"))
     }
-    let gate = product(layerName(layer, "mlp.gate_proj.weight"), x, bias: nil).map(activated)
-    var up = product(layerName(layer, "mlp.up_proj.weight"), x, bias: nil)
+    let hidden = gated(layer, "mlp.gate_proj", "mlp.up_proj", x)
+    return product(layerName(layer, "mlp.down_proj.weight"), kept(layer, x, hidden), bias: nil)
+  }
+
+  /// What gate and up projections of these names make of `x`.
+  func gated(_ layer: Int, _ gateName: String, _ upName: String, _ x: [Double]) -> [Double] {
+    let gate = product(layerName(layer, gateName + ".weight"), x, bias: nil).map(activated)
+    var up = product(layerName(layer, upName + ".weight"), x, bias: nil)
     if configuration.activation == .dReLU { up = up.map { max(0, $0) } }
-    return product(
-      layerName(layer, "mlp.down_proj.weight"), kept(layer, x, zip(gate, up).map { $0 * $1 }),
-      bias: nil)
+    return zip(gate, up).map { $0 * $1 }
   }
 
   /// The outputs of the neurons that are computed, zero for the others.

@@ -32,7 +32,7 @@ extension TinyModel {
     let tables = ValueTables(self)
     let pairs = tensors.map { tensor in
       let count = tensor.shape.rows * tensor.shape.width
-      let bytes = tables.bytes(tensor.shape, first: 0, count: count)
+      let bytes = tables.bytes(tensor.name, tensor.shape, first: 0, count: count)
       return (tensor.name, (0..<count).map { tables.float(bytes, at: $0) })
     }
     return Dictionary(uniqueKeysWithValues: pairs)
@@ -56,8 +56,8 @@ extension TinyModel {
       json["activation_function"] = "relu"
       json["do_layer_norm_before"] = true
       json["word_embed_proj_dim"] = configuration.width
-    case .llama, .deci, .prosparse, .bamboo, .nemotronNAS:
-      json["intermediate_size"] = layer.feedForwardWidth
+    case .llama, .deci, .prosparse, .bamboo, .nemotronNAS, .mixtral, .qwen2MoE:
+      json["intermediate_size"] = layer.expertWidth
       json["hidden_act"] = family == .bamboo ? "relu" : configuration.activation.rawValue
       json["hidden_act_param"] = configuration.activationThreshold
       json["rms_norm_eps"] = configuration.normalization.epsilon
@@ -71,6 +71,22 @@ extension TinyModel {
       } else {
         json["num_key_value_heads"] = heads[0]
       }
+    }
+    if let routing = configuration.routing {
+      json["rope_theta"] = 10000
+      json["num_experts_per_tok"] = routing.activeCount
+      json[family == .mixtral ? "num_local_experts" : "num_experts"] = layer.expertCount
+    }
+    if family == .qwen2MoE {
+      json["moe_intermediate_size"] = layer.expertWidth
+      json["shared_expert_intermediate_size"] = layer.shared
+      json["norm_topk_prob"] = configuration.routing?.isNormalized
+      json["qkv_bias"] = hasAttentionBias
+      let dense = configuration.layers.indices.filter {
+        configuration.layers[$0].expertCount == nil
+      }
+      json["mlp_only_layers"] = dense
+      if let index = dense.first { json["intermediate_size"] = configuration.layers[index].shared }
     }
     do {
       return try JSONSerialization.data(withJSONObject: json, options: .sortedKeys)
@@ -119,10 +135,10 @@ extension TinyModel {
     let file = try FileHandle(forWritingTo: URL(filePath: path))
     try file.seekToEnd()
     try file.write(contentsOf: text)
-    for (_, shape) in tensors {
+    for (name, shape) in tensors {
       let count = shape.rows * shape.width
       for first in stride(from: 0, to: count, by: 1 << 20) {
-        let slice = tables.bytes(shape, first: first, count: min(1 << 20, count - first))
+        let slice = tables.bytes(name, shape, first: first, count: min(1 << 20, count - first))
         try file.write(contentsOf: Data(slice))
       }
     }
@@ -176,10 +192,11 @@ private struct ValueTables {
   }
 
   /// Values first..<first + count of a tensor.
-  func bytes(_ shape: TensorShape, first: Int, count: Int) -> [UInt8] {
+  func bytes(_ name: String, _ shape: TensorShape, first: Int, count: Int) -> [UInt8] {
     let table = shape.isBias ? biases : shape.role.isVector ? norms : weights
     var hash = SplitMix(seed: seed)
-    for byte in shape.name.utf8 { hash = SplitMix(seed: hash.next() ^ UInt64(byte)) }
+    let key = name.contains(".experts.") ? name : shape.name
+    for byte in key.utf8 { hash = SplitMix(seed: hash.next() ^ UInt64(byte)) }
     var place = (hash.below(self.count) + first) % self.count
     var left = count
     var bytes: [UInt8] = []

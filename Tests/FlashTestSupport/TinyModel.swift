@@ -9,9 +9,13 @@ package struct TinyModel: Sendable {
     case llama, deci, opt, prosparse, bamboo
     /// Layers that lack a part, or have a matrix in its place.
     case nemotronNAS = "nemotron-nas"
+    /// Experts; a shared one beside them and, in the second layer, alone.
+    case mixtral
+    case qwen2MoE = "qwen2-moe"
 
-    /// Those whose layers are all whole.
+    /// Those whose layers are all whole and have no experts.
     package static let allCases: [Family] = [.llama, .deci, .opt, .prosparse, .bamboo]
+    package static let withExperts: [Family] = [.mixtral, .qwen2MoE]
 
     /// `architectures[0]` of its checkpoints.
     var architecture: String {
@@ -21,6 +25,8 @@ package struct TinyModel: Sendable {
       case .opt: "OPTForCausalLM"
       case .prosparse: "SparseLlamaForCausalLM"
       case .bamboo: "BambooForCausalLM"
+      case .mixtral: "MixtralForCausalLM"
+      case .qwen2MoE: "Qwen2MoeForCausalLM"
       }
     }
   }
@@ -35,10 +41,15 @@ package struct TinyModel: Sendable {
   package var hasTokenizer = true
   package var seed: UInt64
 
+  /// - Parameters:
+  ///   - feedForwardWidth: of an expert where there are experts.
+  ///   - expertCount: experts of a layer, in families that have them.
+  ///   - activeCount: experts of a token.
   package init(
     family: Family, seed: UInt64, width: Int = 32, headDimension: Int = 8, queryHeads: Int = 4,
     keyValueHeads: [Int] = [4, 2, 1], feedForwardWidth: Int = 48, vocabularySize: Int = 40,
-    maximumPositions: Int = 64, activation: Activation = .relu, hasTiedHead: Bool = false
+    maximumPositions: Int = 64, activation: Activation = .relu, hasTiedHead: Bool = false,
+    expertCount: Int = 6, activeCount: Int = 2
   ) {
     self.family = family
     self.seed = seed
@@ -60,6 +71,9 @@ package struct TinyModel: Sendable {
       maximumPositions: maximumPositions, hasTiedHead: hasTiedHead, beginTokenID: 1,
       endTokenIDs: [2])
     if family == .nemotronNAS { configuration.layers = Self.blocks(feedForwardWidth) }
+    if Family.withExperts.contains(family) {
+      addExperts(count: expertCount, width: feedForwardWidth, activeCount: activeCount)
+    }
     if family == .bamboo { configuration.activation = .dReLU }
     if family == .prosparse {
       configuration.activation = .fatReLU
@@ -77,6 +91,19 @@ package struct TinyModel: Sendable {
     layers[1].hasLinearAttention = true
     layers[4].hasLinearFeedForward = true
     return layers
+  }
+
+  private mutating func addExperts(count: Int, width: Int, activeCount: Int) {
+    configuration.activation = .silu
+    let isShared = family == .qwen2MoE
+    for index in configuration.layers.indices {
+      let isDense = isShared && index == 1
+      configuration.layers[index].feedForwardWidth = isDense ? 0 : count * width
+      configuration.layers[index].expertCount = isDense ? nil : count
+      configuration.layers[index].sharedWidth = isDense ? 3 * width : isShared ? 2 * width : nil
+    }
+    configuration.routing = ExpertRouting(
+      activeCount: activeCount, isNormalized: !isShared, weighsShared: isShared ? true : nil)
   }
 
   /// A model whose family, shapes, key-value heads and type follow from the seed.
@@ -127,13 +154,24 @@ package struct TinyModel: Sendable {
           .map { $0 as Int? } : [nil]
       for layer in layers {
         let weight = TensorShape(pattern.role, layer: layer, in: configuration)
-        tensors.append(
-          (
-            pattern.name(prefix: layout.prefixes[0], layer: layer),
-            pattern.isBias ? weight.bias() : weight
-          ))
+        let experts = layer.flatMap { configuration.layers[$0].expertCount }
+        for expert in 0..<(pattern.isPerExpert ? experts ?? 1 : 1) {
+          let name = pattern.name(
+            prefix: layout.prefixes[0], layer: layer, expert: expert, isDense: experts == nil)
+          tensors.append((name, pattern.isPerExpert ? weight.part(experts ?? 1) : weight))
+          if pattern.isBias { tensors[tensors.count - 1].1 = weight.bias() }
+        }
       }
     }
     return tensors
+  }
+}
+
+extension TensorShape {
+  /// One of several experts' part of a weight.
+  fileprivate func part(_ experts: Int) -> TensorShape {
+    var part = self
+    if role == .down { part.width /= experts } else { part.rows /= experts }
+    return part
   }
 }

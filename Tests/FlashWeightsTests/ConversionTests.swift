@@ -10,7 +10,10 @@ import Testing
 struct ConversionTests {
   @Test(
     .enabled(if: SharedFiles.has("vectors/families"), "shared/vectors/families is missing"),
-    arguments: ["llama", "llama3-rope", "llama-relu", "deci", "deci-relu", "opt"])
+    arguments: [
+      "llama", "llama3-rope", "llama-relu", "deci", "deci-relu", "opt", "mixtral", "qwen2-moe",
+      "qwen3-moe", "olmoe",
+    ])
   func familyConvertsToTheSameWeights(family: String) throws {
     for format in [RowFormat.f32, .q8_0, .q4_0] {
       try checkIdentity(source: SharedFiles.path("vectors/families/\(family)"), format: format)

@@ -26,17 +26,19 @@ struct StoreComparison {
       }
     }
     let bundles = try Data(contentsOf: URL(filePath: store.bundlesPath))
-    for (layer, layout) in store.manifest.bundles.enumerated() {
+    for (layer, layout) in store.manifest.bundles.enumerated() where layout.neuronCount > 0 {
       for (part, description) in layout.parts.enumerated() {
-        let source = try values(description.role, isBias: false, layer: layer)
+        let sources = try converter.map.experts(description.role, layer: layer).map(values)
+        let perExpert = layout.neuronsPerExpert
         for neuron in stride(from: 0, to: layout.neuronCount, by: step) {
           let offset =
             layout.extent.offset + neuron / layout.neuronsPerStride * layout.stride
             + layout.offset(ofPart: part, neuron: neuron % layout.neuronsPerStride)
           let stored = decode(bundles, at: offset, description.format, layout.width)
+          let (source, own) = (sources[neuron / perExpert], neuron % perExpert)
           let expected = (0..<layout.width).map {
             description.role == .down
-              ? source[$0 * layout.neuronCount + neuron] : source[neuron * layout.width + $0]
+              ? source[$0 * perExpert + own] : source[own * layout.width + $0]
           }
           compare(
             stored, expected, description.format,
@@ -48,7 +50,10 @@ struct StoreComparison {
 
   /// A tensor of the checkpoint as f32.
   private func values(_ role: TensorRole, isBias: Bool, layer: Int?) throws -> [Float] {
-    let tensor = converter.map.source(role, isBias: isBias, layer: layer)
+    try values(converter.map.source(role, isBias: isBias, layer: layer))
+  }
+
+  private func values(_ tensor: SourceTensor) throws -> [Float] {
     let file = try Data(
       contentsOf: URL(filePath: converter.source.files[tensor.fileIndex].path))
     let extent = tensor.extent

@@ -1,0 +1,156 @@
+// Made by scripts/embed-layouts from layouts/gpt-oss.json; edit that and run it again.
+
+extension BuiltInLayouts {
+  /// `layouts/gpt-oss.json`.
+  static let gptOss = #"""
+    {
+      "name": "gpt-oss",
+      "like": "llama",
+      "recognizes": [{ "architecture": "GptOssForCausalLM", "present": [], "absent": [] }],
+      "decoder": {
+        "maximumPositions": { "absent": 131072 },
+        "headDimension": { "keys": ["head_dim"], "absent": 64 },
+        "normalization": { "epsilon": { "absent": 1e-05 } },
+        "activation": { "allowed": { "silu": "swiglu_oai", "swish": null, "relu": null } },
+        "positions": { "rotary": { "base": { "absent": 150000 } } },
+        "windows": {
+          "length": { "keys": ["sliding_window"], "absent": 128 },
+          "types": { "keys": ["layer_types"] },
+          "interval": { "keys": [], "absent": 2 }
+        },
+        "hasSinks": true,
+        "experts": {
+          "count": { "keys": ["num_local_experts", "num_experts"] },
+          "activeCount": { "keys": ["num_experts_per_tok", "experts_per_token"] },
+          "width": { "keys": ["intermediate_size"] },
+          "scoring": { "keys": [], "absent": "softmax" },
+          "isNormalized": { "keys": [], "absent": true }
+        }
+      },
+      "requirements": [
+        {
+          "key": "swiglu_limit",
+          "allowed": [null, 7, 7.0],
+          "part": "a clamp of the activation at another value"
+        },
+        {
+          "key": "swiglu_alpha",
+          "allowed": [null, 1.702],
+          "part": "an activation of another steepness"
+        },
+        {
+          "key": "quantization_config.quant_method",
+          "allowed": [null, "mxfp4"],
+          "part": "a checkpoint quantized otherwise than to MXFP4"
+        }
+      ],
+      "tensors": [
+        {
+          "role": "query",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.q_proj.bias",
+          "when": { "key": "attention_bias", "equals": true, "orAbsent": true }
+        },
+        {
+          "role": "key",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.k_proj.bias",
+          "when": { "key": "attention_bias", "equals": true, "orAbsent": true }
+        },
+        {
+          "role": "value",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.v_proj.bias",
+          "when": { "key": "attention_bias", "equals": true, "orAbsent": true }
+        },
+        {
+          "role": "attentionOutput",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.o_proj.bias",
+          "when": { "key": "attention_bias", "equals": true, "orAbsent": true }
+        },
+        {
+          "role": "sinks",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.self_attn.sinks"
+        },
+        {
+          "role": "router",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.router.weight"
+        },
+        {
+          "role": "router",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.mlp.router.bias"
+        },
+        {
+          "role": "gate",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
+          "stack": { "roles": ["gate", "up"], "isInterleaved": true, "isTurned": true },
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_blocks",
+              "stack": {
+                "roles": ["gate", "up"], "isInterleaved": true,
+                "scales": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_scales"
+              }
+            }
+          ]
+        },
+        {
+          "role": "gate",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_bias",
+          "stack": { "roles": ["gate", "up"], "isInterleaved": true }
+        },
+        {
+          "role": "up",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
+          "stack": { "roles": ["gate", "up"], "isInterleaved": true, "isTurned": true },
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_blocks",
+              "stack": {
+                "roles": ["gate", "up"], "isInterleaved": true,
+                "scales": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_scales"
+              }
+            }
+          ]
+        },
+        {
+          "role": "up",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_bias",
+          "stack": { "roles": ["gate", "up"], "isInterleaved": true }
+        },
+        {
+          "role": "down",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj",
+          "stack": { "isTurned": true },
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj_blocks",
+              "stack": {
+                "scales": "{prefix}model.layers.{layer}.mlp.experts.down_proj_scales"
+              }
+            }
+          ]
+        },
+        {
+          "role": "down",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj_bias"
+        }
+      ],
+      "ignoredKeys": [
+        "quantization_config", "initial_context_length", "output_router_logits", "router_aux_loss_coef"
+      ],
+      "gguf": null
+    }
+
+    """#
+}

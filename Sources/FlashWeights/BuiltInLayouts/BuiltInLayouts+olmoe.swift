@@ -1,0 +1,67 @@
+// Made by scripts/embed-layouts from layouts/olmoe.json; edit that and run it again.
+
+extension BuiltInLayouts {
+  /// `layouts/olmoe.json`.
+  static let olmoe = #"""
+    {
+      "name": "olmoe",
+      "like": "qwen3",
+      "recognizes": [{ "architecture": "OlmoeForCausalLM", "present": [], "absent": [] }],
+      "decoder": {
+        "normalization": { "epsilon": { "absent": 1e-05 } },
+        "queryKeyNorm": { "absent": "allHeads" },
+        "windows": null,
+        "experts": {
+          "count": { "keys": ["num_experts", "num_local_experts"] },
+          "activeCount": { "keys": ["num_experts_per_tok"] },
+          "width": { "keys": ["intermediate_size"] },
+          "scoring": { "keys": [], "absent": "softmax" },
+          "isNormalized": { "keys": ["norm_topk_prob"], "absent": false }
+        }
+      },
+      "tensors": [
+        {
+          "role": "router",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.gate.weight"
+        },
+        {
+          "role": "gate",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight",
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
+              "stack": { "roles": ["gate", "up"] }
+            }
+          ]
+        },
+        {
+          "role": "up",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.up_proj.weight",
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
+              "stack": { "roles": ["gate", "up"] }
+            }
+          ]
+        },
+        {
+          "role": "down",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj",
+              "stack": {}
+            }
+          ]
+        }
+      ],
+      "ignoredKeys": ["output_router_logits", "router_aux_loss_coef"],
+      "gguf": null
+    }
+
+    """#
+}

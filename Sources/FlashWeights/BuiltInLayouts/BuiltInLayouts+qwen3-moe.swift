@@ -1,0 +1,82 @@
+// Made by scripts/embed-layouts from layouts/qwen3-moe.json; edit that and run it again.
+
+extension BuiltInLayouts {
+  /// `layouts/qwen3-moe.json`.
+  static let qwen3Moe = #"""
+    {
+      "name": "qwen3-moe",
+      "like": "qwen3",
+      "recognizes": [{ "architecture": "Qwen3MoeForCausalLM", "present": [], "absent": [] }],
+      "decoder": {
+        "windows": { "types": null, "first": null },
+        "experts": {
+          "count": { "keys": ["num_experts", "num_local_experts"] },
+          "activeCount": { "keys": ["num_experts_per_tok"] },
+          "width": { "keys": ["moe_intermediate_size"] },
+          "scoring": { "keys": [], "absent": "softmax" },
+          "isNormalized": { "keys": ["norm_topk_prob"], "absent": false },
+          "interval": { "keys": ["decoder_sparse_step"], "absent": 1 },
+          "denseLayers": { "keys": ["mlp_only_layers"] }
+        }
+      },
+      "tensors": [
+        {
+          "role": "router",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.gate.weight"
+        },
+        {
+          "role": "gate",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight",
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
+              "stack": { "roles": ["gate", "up"] }
+            }
+          ]
+        },
+        {
+          "role": "up",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.up_proj.weight",
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
+              "stack": { "roles": ["gate", "up"] }
+            }
+          ]
+        },
+        {
+          "role": "down",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
+          "orStacked": [
+            {
+              "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj",
+              "stack": {}
+            }
+          ]
+        },
+        {
+          "role": "sharedGate",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.gate_proj.weight"
+        },
+        {
+          "role": "sharedUp",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.up_proj.weight"
+        },
+        {
+          "role": "sharedDown",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.mlp.down_proj.weight"
+        }
+      ],
+      "ignoredKeys": ["output_router_logits", "router_aux_loss_coef", "max_window_layers"],
+      "gguf": null
+    }
+
+    """#
+}
