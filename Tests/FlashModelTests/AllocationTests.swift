@@ -15,8 +15,8 @@ struct AllocationTests {
     static let isOptimized = true
   #endif
 
-  /// Whether neurons are resident, windowed or streamed.
-  enum Shape: CaseIterable { case resident, windowed, streamed, predicted }
+  /// Whether neurons are resident, windowed or streamed, or experts are windowed.
+  enum Shape: CaseIterable { case resident, windowed, streamed, predicted, experts }
 
   @Test
   func theCounterCounts() {
@@ -43,10 +43,19 @@ struct AllocationTests {
     }
   }
 
+  private static func experts() throws -> ConvertedStore {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let model = TinyModel(
+      family: .qwen2MoE, seed: 3, width: 128, headDimension: 16, feedForwardWidth: 192,
+      maximumPositions: 128, expertCount: 16, activeCount: 3)
+    try model.write(to: folder.path + "/tiny")
+    return try ConvertedStore(folder.path + "/tiny", .q8_0)
+  }
+
   private func measure(
     _ shape: Shape, _ engine: ReadEngineSelection.Choice, isTraced: Bool
   ) throws {
-    let converted = try ConvertedStore.sample(.q8_0)
+    let converted = try shape == .experts ? Self.experts() : ConvertedStore.sample(.q8_0)
     if shape == .predicted {
       _ = try TestCalibration.install(
         TestCalibration.draft(converted.store, seed: 1, shift: -8), in: converted.store)

@@ -5,13 +5,14 @@ import FlashWeights
 import FlashWindow
 import Testing
 
-/// Every family of dense models against the logits that transformers computed for a tiny one.
+/// Every family against the logits that transformers computed for a tiny one.
 @Suite(.enabled(if: ProjectFiles.shared("vectors/families") != nil, "shared folder is missing"))
 struct FamilyTests {
   static let families = [
     "llama", "llama-relu", "llama3-rope", "mistral", "deci", "deci-relu", "nemotron-nas", "opt",
     "qwen2", "qwen3", "phi", "phi3", "falcon", "gemma", "gemma2", "gemma3", "starcoder2",
     "stablelm", "granite", "smollm3", "olmo2", "gpt-neox", "nemotron",
+    "mixtral", "qwen2-moe", "qwen3-moe", "olmoe", "gpt-oss",
   ]
 
   private static func folder(_ family: String) throws -> String {
