@@ -6,6 +6,8 @@ package enum CalibrationError: Error, Equatable, CustomStringConvertible {
   case textTooShort(tokenCount: Int, chunkLength: Int, neededChunks: Int)
   /// A chunk too short to predict anything.
   case chunkTooShort(Int)
+  /// The store has no predictors.
+  case nothingToPrice(store: String)
   case cancelled
 
   package var description: String {
@@ -19,6 +21,9 @@ package enum CalibrationError: Error, Equatable, CustomStringConvertible {
         + "chunk\(neededChunks == 1 ? "" : "s") of \(chunkLength)"
     case .chunkTooShort(let length):
       "a chunk of \(length) tokens is too short: the least is 3"
+    case .nothingToPrice(let store):
+      "\(store) has no predictors that could be priced; flashrun calibrate without --price-only "
+        + "makes them"
     case .cancelled: "interrupted"
     }
   }

@@ -71,20 +71,47 @@ struct CalibrationMemory {
   ) throws(MemoryPlanError) -> Int {
     let perPosition = ActivationSample.byteCountPerPosition(
       width: width, neuronCounts: neuronCounts, activity: 0.5)
-    var positions = min(
+    let positions = min(
       available, Self.trainingPositions, Self.statesByteCount / max(1, 4 * width),
       Self.scratchByteCount / max(1, perPosition))
     guard let limit else { return positions }
-    func sum(_ positions: Int) -> Int {
-      training(positions: positions, gateByteCount: gateByteCount, budget: budget)
-        .reduce(0) { $0 + $1.byteCount }
+    return try fitting(positions, available: available, limit: limit) {
+      training(positions: $0, gateByteCount: gateByteCount, budget: budget)
     }
+  }
+
+  /// The most positions on which the limit allows to price predictors that were not made here.
+  ///
+  /// - Throws: `MemoryPlanError` where not even the fewest fit.
+  func pricingPositions(
+    limit: Int?, available: Int, gateByteCount: Int, predictorByteCount: Int
+  ) throws(MemoryPlanError) -> Int {
+    let positions = min(
+      available, Self.pricingPositions, Self.statesByteCount / max(1, 4 * width))
+    guard let limit else { return positions }
+    return try fitting(positions, available: available, limit: limit) { positions in
+      [
+        .init(
+          "process", ProcessBudget.byteCount(threadCount: threadCount), "code, runtime, stacks"),
+        .init(
+          "sample", positions * (4 * width + widest / 8 + 3 * widest),
+          "states and firings of one layer, \(positions) positions"),
+        .init("gates", gateByteCount, "deciding rows of one layer"),
+        .init("predictors", 2 * predictorByteCount, "one layer's, as stored and as run"),
+      ]
+    }
+  }
+
+  private func fitting(
+    _ most: Int, available: Int, limit: Int, _ items: (Int) -> [MemoryPlan.Item]
+  ) throws(MemoryPlanError) -> Int {
+    func sum(_ positions: Int) -> Int { items(positions).reduce(0) { $0 + $1.byteCount } }
     let least = min(available, Self.leastPositions)
+    var positions = most
     while positions > least, sum(positions) > limit { positions = max(least, positions * 3 / 4) }
     guard sum(positions) <= limit else {
       throw MemoryPlanError(
-        limit: limit, requiredByteCount: sum(positions),
-        items: training(positions: positions, gateByteCount: gateByteCount, budget: budget),
+        limit: limit, requiredByteCount: sum(positions), items: items(positions),
         fixes: ["a smaller --budget", "--mem-limit \(sum(positions))"])
     }
     return positions

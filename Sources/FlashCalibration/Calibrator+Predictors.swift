@@ -6,13 +6,33 @@ extension Calibrator {
   /// A layer as it will be, and what it costs on the pricing text.
   struct CalibratedLayer {
     var draft: LayerDraft
+    var priced: PricedLayer
+  }
+
+  /// What a layer's predictor is and costs; the predictor itself is elsewhere.
+  struct PricedLayer {
+    var kind: PredictorKind
+    var rank: Int
+    var format: RowFormat?
+    var byteCount: Int
     var pricing: LayerPricing
     var orderKind: NeuronOrderKind
 
+    init(_ predictor: PredictorDraft?, _ pricing: LayerPricing, orderKind: NeuronOrderKind) {
+      kind = predictor?.kind ?? .all
+      rank = predictor?.reduction.rowCount ?? 0
+      format = predictor?.reduction.format
+      byteCount =
+        predictor.map {
+          $0.reduction.bytes.count + $0.expansion.bytes.count + 4 * $0.bias.count
+        } ?? 0
+      self.pricing = pricing
+      self.orderKind = orderKind
+    }
+
     var outcome: LayerOutcome {
       LayerOutcome(
-        kind: draft.predictor?.kind ?? .all, rank: draft.predictor?.reduction.rowCount ?? 0,
-        format: draft.predictor?.reduction.format, order: orderKind,
+        kind: kind, rank: rank, format: format, order: orderKind,
         trueNewFractionPerWindow: pricing.trueCurve.newFractions)
     }
   }
@@ -63,8 +83,9 @@ extension Calibrator {
         draft: LayerDraft(
           predictor: predictor, counts: recording.training.counts[index].firings,
           order: orders[index].places),
-        pricing: LayerPricing(predictor, sample, kernels: kernels, pool: pool),
-        orderKind: orders[index].kind)
+        priced: PricedLayer(
+          predictor, LayerPricing(predictor, sample, kernels: kernels, pool: pool),
+          orderKind: orders[index].kind))
     }
   }
 

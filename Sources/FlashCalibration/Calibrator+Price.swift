@@ -5,10 +5,11 @@ internal import FlashModel
 internal import FlashWeights
 internal import FlashWindow
 
-/// Pricing the staged store: the certificate.
+/// Pricing a store that has predictors: the certificate.
 extension Calibrator {
+  /// - Parameter heldByteCount: of predictors that this process holds beside the decoder's.
   func price(
-    _ staged: WeightStore, layers: [CalibratedLayer],
+    _ staged: WeightStore, layers: [PricedLayer], heldByteCount: Int,
     progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
   ) throws -> Certificate {
     var quality = try QualityMeasurement(
@@ -18,14 +19,14 @@ extension Calibrator {
     progress(.price, 0, total)
     do {
       let dense = try decoder(staged) {
-        $0.callerItems.append(held(layers))
+        $0.callerItems.append(held(heldByteCount))
         $0.sparsity = .auto
         $0.logitsRowCapacity = Self.logitsRows
       }
       try quality.runDense(dense, isCancelled: isCancelled) { progress(.price, $0, total) }
     }
     let predicted = try decoder(staged) {
-      $0.callerItems.append(held(layers))
+      $0.callerItems.append(held(heldByteCount))
       $0.sparsity = .predicted
       $0.allowsUnpriced = true
       $0.logitsRowCapacity = Self.logitsRows
@@ -39,9 +40,9 @@ extension Calibrator {
 
   /// What this process holds beside the decoder that is to be opened: BLAS keeps its packing
   /// buffers and the allocator what training gave back, 100 MB for layers of 16,384 neurons.
-  private func held(_ layers: [CalibratedLayer]) -> MemoryPlan.Item {
+  private func held(_ predictorByteCount: Int) -> MemoryPlan.Item {
     _ = giveBackFreeMemory(keeping: 0)
-    var item = memory.pricing(predictorByteCount: Self.predictorByteCount(layers))
+    var item = memory.pricing(predictorByteCount: predictorByteCount)
     item.byteCount = max(item.byteCount, ProcessMemory()?.anonymous ?? 0)
     return item
   }
@@ -72,7 +73,7 @@ extension Calibrator {
   }
 
   private func certificate(
-    _ quality: QualityMeasurement, layers: [CalibratedLayer], timeShare: Double
+    _ quality: QualityMeasurement, layers: [PricedLayer], timeShare: Double
   ) -> Certificate {
     let bundles = store.manifest.bundles
     let curves = layers.map(\.pricing.predictedCurve)
@@ -85,25 +86,20 @@ extension Calibrator {
       sum + Double(pair.0.total) / Double(max(1, pair.0.tokenCount))
         * Double(Self.bytesPerNeuron(pair.1))
     }
+    // Predictors that are only priced keep what is known of their training.
+    let trained = text.training.isEmpty ? store.calibration?.certificate : nil
     return Certificate(
       layers: layers.map(\.pricing.line), densePerplexity: quality.dense.estimate,
       predictedPerplexity: quality.predicted.estimate,
       meanKLDivergence: quality.meanDivergence, p99KLDivergence: quality.p99Divergence,
       topTokenAgreement: quality.agreement, newBytesPerToken: newBytes,
       newFractionPerWindow: newBytes.map { allBytes > 0 ? $0 / allBytes : 0 },
-      predictorByteCount: Self.predictorByteCount(layers), predictorTimeShare: timeShare,
-      trainingTokens: text.training.reduce(0) { $0 + $1.count },
-      pricingTokens: text.pricing.reduce(0) { $0 + $1.count }, seed: options.seed,
-      trainingTextDigest: Self.digest(text.training),
+      predictorByteCount: layers.reduce(0) { $0 + $1.byteCount }, predictorTimeShare: timeShare,
+      trainingTokens: trained?.trainingTokens ?? text.training.reduce(0) { $0 + $1.count },
+      pricingTokens: text.pricing.reduce(0) { $0 + $1.count },
+      seed: trained?.seed ?? options.seed,
+      trainingTextDigest: trained?.trainingTextDigest ?? Self.digest(text.training),
       pricingTextDigest: Self.digest(text.pricing), textName: text.name)
-  }
-
-  private static func predictorByteCount(_ layers: [CalibratedLayer]) -> Int {
-    layers.reduce(0) { sum, layer in
-      guard let predictor = layer.draft.predictor else { return sum }
-      return sum + predictor.reduction.bytes.count + predictor.expansion.bytes.count
-        + 4 * predictor.bias.count
-    }
   }
 
   /// Bytes that are read of a neuron: all its parts.

@@ -56,11 +56,45 @@ extension Calibrator {
     let pricingSample = try sample(capacity: pricing.count * (text.pricing.first?.count ?? 0))
     let training = SampleRecorder(
       sample: trainingSample, rule: rule, stride: (available + positions - 1) / positions)
+    try run(
+      [
+        (text.training, training),
+        (pricing, SampleRecorder(sample: pricingSample, rule: rule, stride: 1)),
+      ], progress: progress, isCancelled: isCancelled)
+    return Recording(
+      training: training, trainingSample: trainingSample, pricingSample: pricingSample)
+  }
+
+  /// Records the pricing text only, the states in f32 and before or after their norm, as the
+  /// store's predictors take them.
+  func recordPricing(
+    progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
+  ) throws -> (recorder: SampleRecorder, sample: ActivationSample) {
+    let layers = store.calibration?.layers ?? []
+    let positions = try memory.pricingPositions(
+      limit: options.decoder.storage.memoryLimit,
+      available: text.pricing.reduce(0) { $0 + $1.count },
+      gateByteCount: store.manifest.bundles.map { $0.neuronCount * $0.lastPartByteCount }.max()
+        ?? 0, predictorByteCount: layers.map(\.predictorByteCount).max() ?? 0)
+    let chunks = pricedChunks(positions)
+    let sample = try sample(
+      capacity: chunks.count * (chunks.first?.count ?? 0), stateFormat: .f32)
+    let recorder = SampleRecorder(
+      sample: sample, rule: rule, stride: 1, inputs: layers.map(\.input))
+    try run([(chunks, recorder)], progress: progress, isCancelled: isCancelled)
+    return (recorder, sample)
+  }
+
+  /// Runs the dense model over chunks, each before the eyes of its recorder.
+  private func run(
+    _ parts: [(chunks: [[Int32]], recorder: SampleRecorder)],
+    progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
+  ) throws {
     let decoder = try decoder(store) { $0.callerItems.append(memory.recording) }
     defer { decoder.observer = nil }
-    let total = available + pricing.reduce(0) { $0 + $1.count }
+    let total = parts.reduce(0) { $0 + $1.chunks.reduce(0) { $0 + $1.count } }
     var done = 0
-    func run(_ chunks: [[Int32]], _ recorder: SampleRecorder) throws {
+    for (chunks, recorder) in parts {
       decoder.observer = recorder
       for chunk in chunks {
         recorder.beginChunk(tokenCount: chunk.count, isRecorded: true)
@@ -73,10 +107,6 @@ extension Calibrator {
         done += chunk.count
       }
     }
-    try run(text.training, training)
-    try run(pricing, SampleRecorder(sample: pricingSample, rule: rule, stride: 1))
-    return Recording(
-      training: training, trainingSample: trainingSample, pricingSample: pricingSample)
   }
 
   /// Chunks of the pricing text whose layers are priced: as many as make so many positions, evenly
@@ -87,10 +117,12 @@ extension Calibrator {
     return (0..<most).map { text.pricing[$0 * text.pricing.count / most] }
   }
 
-  private func sample(capacity: Int) throws(StoreError) -> ActivationSample {
+  private func sample(
+    capacity: Int, stateFormat: RowFormat = .f16
+  ) throws(StoreError) -> ActivationSample {
     try ActivationSample(
       width: store.configuration.width,
       neuronCounts: store.manifest.bundles.map(\.neuronCount), capacity: capacity,
-      folder: folder, kernels: kernels)
+      folder: folder, kernels: kernels, stateFormat: stateFormat)
   }
 }

@@ -94,7 +94,7 @@ package struct Calibrator {
         draft, layers: layers, isInstalled: isInstalled, progress: progress,
         isCancelled: isCancelled)
       return Outcome(
-        certificate: certificate, layers: layers.map(\.outcome),
+        certificate: certificate, layers: layers.map(\.priced.outcome),
         modelByteCount: store.modelByteCount)
     } catch DecoderError.cancelled {
       throw CalibrationError.cancelled
@@ -112,8 +112,10 @@ package struct Calibrator {
     do {
       let staged = try installer.stage(draft) { progress(.store, $0, $1) }
       if isCancelled() { throw CalibrationError.cancelled }
+      let priced = layers.map(\.priced)
       let certificate = try price(
-        staged, layers: layers, progress: progress, isCancelled: isCancelled)
+        staged, layers: priced, heldByteCount: priced.reduce(0) { $0 + $1.byteCount },
+        progress: progress, isCancelled: isCancelled)
       if isInstalled {
         _ = try installer.publish(certificate)
       } else {

@@ -98,6 +98,15 @@ import FlashWindow
     return body()
   }
 
+  /// What predictors take of the layer at work, `[tokenCount, width]`: there from the moment its
+  /// feed-forward part begins.
+  func predictorInput(_ input: PredictorInput) -> UnsafeMutablePointer<Float> {
+    switch input {
+    case .feedForwardNorm: unsafe scratch.normed
+    case .feedForwardInput: unsafe family.order.isParallel ? scratch.layerInput : scratch.residual
+    }
+  }
+
   /// Rounds `[tokenCount, width]` as dot products with rows of `format` want it, into
   /// `scratch.activations`.
   func prepareActivations(

@@ -21,6 +21,10 @@ struct DecoderLayer {
         experts, layer: layer, input: core.scratch.residual, position: position,
         tokenCount: tokenCount)
     }
+    if core.scratch.shape.keepsLayerInput {
+      unsafe core.scratch.layerInput.update(
+        from: core.scratch.residual, count: tokenCount * core.configuration.width)
+    }
     switch weights.mixer {
     case .none: break
     case .attention(let heads):

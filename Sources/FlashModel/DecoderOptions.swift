@@ -69,8 +69,8 @@ package enum DecoderError: Error {
   case unsupported(String)
   /// An instruction set that this CPU, or its kernel, does not offer.
   case missingInstructions(InstructionSet)
-  /// `predicted` over a store without a certificate.
-  case uncertified
+  /// `predicted` over a store without a certificate; whether it has predictors to price.
+  case uncertified(hasPredictors: Bool)
   /// A router's logits are not all finite, so that they choose no experts.
   case noRouting(layer: Int, position: Int)
   /// `isCancelled` said so; the KV cache keeps whole chunks only.

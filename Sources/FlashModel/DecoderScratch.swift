@@ -25,6 +25,9 @@ struct ScratchShape {
   var hasMixedExperts = false
   /// The largest rank of a predictor, and bytes of its prepared hidden state; 0 without predictors.
   var usesPredictor = false
+  /// Whether the stream before attention's answer is needed when that is in it: where the parts of
+  /// a layer stand side by side and may be predicted.
+  var keepsLayerInput: Bool
   var predictorRank = 0
   var hiddenByteCount = 0
   /// Bytes of the largest prepared activation: of the residual width or of the query width.
@@ -76,6 +79,7 @@ struct ScratchShape {
       hiddenByteCount = (predictor.hiddenByteCount(kernels) + 63) / 64 * 64
     }
     usesPredictor = predictor != nil
+    keepsLayerInput = configuration.layerOrder.isParallel && configuration.activation.isSparse
   }
 }
 
@@ -89,6 +93,8 @@ struct ScratchShape {
   let shape: ScratchShape
   /// The residual stream, `[chunk, width]`.
   let residual: UnsafeMutablePointer<Float>
+  /// The same as the layer found it, `[chunk, width]`, where `shape.keepsLayerInput`.
+  let layerInput: UnsafeMutablePointer<Float>
   /// The normed state, `[chunk, width]`.
   let normed: UnsafeMutablePointer<Float>
   /// A projection on its way into the residual stream, `[chunk, width]`.
@@ -148,6 +154,8 @@ struct ScratchShape {
     self.shape = shape
     let chunk = shape.chunk
     unsafe residual = arena.take(Float.self, chunk * shape.width)
+    unsafe layerInput = arena.take(
+      Float.self, shape.keepsLayerInput ? chunk * shape.width : 0)
     unsafe normed = arena.take(Float.self, chunk * shape.width)
     unsafe projected = arena.take(Float.self, chunk * shape.width)
     unsafe queries = arena.take(Float.self, chunk * shape.queryWidth)

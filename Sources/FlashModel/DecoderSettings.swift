@@ -36,7 +36,7 @@ struct DecoderSettings {
     }
     if options.sparsity == .predicted {
       guard let calibration, calibration.certificate != nil || options.allowsUnpriced else {
-        throw .uncertified
+        throw .uncertified(hasPredictors: calibration?.predicts == true)
       }
       predictor = SparsityPredictor(calibration)
     } else {

@@ -6,8 +6,10 @@
 /// the pre-activations and then the outputs. Memory that is handed over is the decoder's and valid
 /// during the call.
 package protocol FeedForwardObserver: AnyObject {
-  /// The normed states of a chunk, `[tokenCount, width]`.
-  func observe(inputs: UnsafePointer<Float>, tokenCount: Int, layer: Int)
+  /// The normed states of a chunk, `[tokenCount, width]`, and the same before their norm
+  /// (`PredictorInput`).
+  func observe(
+    inputs: UnsafePointer<Float>, unnormed: UnsafePointer<Float>, tokenCount: Int, layer: Int)
 
   /// Pre-activations of the deciding rows of neurons `first..<first + count`, `[tokenCount,
   /// stride]`, bias included.

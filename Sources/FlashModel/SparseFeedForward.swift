@@ -31,7 +31,9 @@ struct SparseFeedForward {
     addingTo output: UnsafeMutablePointer<Float>
   ) throws(ReadFailure) {
     let scratch = core.scratch
-    unsafe core.observer?.observe(inputs: scratch.normed, tokenCount: tokenCount, layer: layer)
+    unsafe core.observer?.observe(
+      inputs: scratch.normed, unnormed: core.predictorInput(.feedForwardInput),
+      tokenCount: tokenCount, layer: layer)
     unsafe scratch.accumulators.update(
       repeating: 0, count: tokenCount * core.configuration.width)
     if let predictor {

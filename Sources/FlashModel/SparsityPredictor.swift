@@ -6,6 +6,7 @@ import FlashWindow
 /// Where one layer's predictor lies among the plan's predictor extents.
 struct LayerPredictor {
   var hasHiddenActivation: Bool
+  var input: PredictorInput
   var reduction: PredictorTensor
   var expansion: PredictorTensor
   /// Index of W1; W2 and b follow.
@@ -13,7 +14,7 @@ struct LayerPredictor {
 }
 
 /// Says which neurons will fire before any of their rows is read: for each layer
-/// `scores = W2 · f(W1 · x) + b` over the normed feed-forward input, above zero
+/// `scores = W2 · f(W1 · x) + b` over the feed-forward input, normed or not, above zero
 /// (LLM in a Flash, arXiv 2312.11514, section 3.1).
 ///
 /// Every score is one fixed chain of operations, so a token's set depends on the token and on
@@ -34,8 +35,8 @@ struct SparsityPredictor {
       else { return nil }
       extents += [reduction.extent, expansion.extent, bias.extent]
       return LayerPredictor(
-        hasHiddenActivation: layer.kind == .perceptron, reduction: reduction,
-        expansion: expansion, firstExtent: extents.count - 3)
+        hasHiddenActivation: layer.kind == .perceptron, input: layer.input,
+        reduction: reduction, expansion: expansion, firstExtent: extents.count - 3)
     }
     self.extents = extents
   }
@@ -94,7 +95,7 @@ struct SparsityPredictor {
 }
 
 extension SparsityPredictor {
-  /// The sets of the chunk's tokens for a layer, from `scratch.normed`; valid until the next call.
+  /// The sets of the chunk's tokens for the layer at work; valid until the next call.
   ///
   /// - Complexity: rank · (width + neurons) multiplications a token.
   func activeNeurons(
@@ -120,8 +121,8 @@ extension SparsityPredictor {
     return unsafe PredictedSets(words: scratch.predictedSets, wordsPerToken: words)
   }
 
-  /// Writes a layer's scores for the one token in `scratch.normed`, the state of an earlier layer,
-  /// into `scratch.guesses`. Returns whether the layer has a predictor.
+  /// Writes a layer's scores for the one token's state of an earlier layer, the one at work, into
+  /// `scratch.guesses`. Returns whether the layer has a predictor.
   func guess(layer: Int, core: DecoderCore) -> Bool {
     guard let predictor = layers[layer] else { return false }
     let guesses = unsafe core.scratch.guesses
@@ -136,7 +137,8 @@ extension SparsityPredictor {
     let reduction = predictor.reduction
     let stride = scratch.shape.predictorRank
     unsafe core.prepareActivations(
-      scratch.normed, width: reduction.width, tokenCount: tokenCount, format: reduction.format)
+      core.predictorInput(predictor.input), width: reduction.width, tokenCount: tokenCount,
+      format: reduction.format)
     let rows = unsafe core.residency.predictor(predictor.firstExtent)
     core.split(reduction.rows) { part in
       unsafe core.kernels.dot(

@@ -15,6 +15,8 @@ package struct Converter: Sendable {
   /// Remarks that are known before the work.
   package let notes: [String]
   let map: TensorMap
+  /// Nil where none come with the model.
+  let predictors: PredictorConversion?
 
   /// Throws a `StoreError` whose category is the exit code.
   package init(source: String, target: String, options: ConversionOptions) throws(StoreError) {
@@ -42,7 +44,12 @@ package struct Converter: Sendable {
     formats.kept = map.nearestFormats
     plan = StorePlan(configuration: configuration, formats: formats, biases: map.biases)
     for name in source.companionNames { _ = try source.companion(name) }
-    var notes = source.notes + map.notes
+    let format = options.formats.feedForward
+    predictors = try source.predictors.map { predictors throws(StoreError) in
+      try PredictorConversion(
+        predictors, configuration: configuration, format: format, path: source.path)
+    }
+    var notes = source.notes + map.notes + (predictors.map { [$0.note] } ?? [])
     let unknown =
       isGGUF
       ? spelled.unknownMetadata(of: source.configuration)
@@ -87,7 +94,7 @@ package struct Converter: Sendable {
   }
 
   /// Bytes the store will take.
-  package var requiredByteCount: Int { plan.byteCount }
+  package var requiredByteCount: Int { plan.byteCount + (predictors?.plan.byteCount ?? 0) }
 
   /// Bytes that are free where the store will lie.
   package func freeByteCount() throws(StoreError) -> Int {
@@ -104,9 +111,15 @@ package struct Converter: Sendable {
   ) throws(StoreError) -> StoreManifest {
     let writer = try StoreWriter(
       target: target, plan: plan, fingerprint: try fingerprint(), overwrite: options.overwrite,
-      fault: options.fault)
+      besideByteCount: predictors?.plan.byteCount ?? 0, fault: options.fault)
     do {
-      try RowConversion(self, writer).run(progress: progress)
+      let conversion = RowConversion(self, writer)
+      try conversion.run(progress: progress)
+      let brought = try predictors.map { predictors throws(StoreError) in
+        try writer.addPredictors { file throws(StoreError) in
+          try predictors.run(conversion, into: file)
+        }
+      }
       for name in source.companionNames {
         try writer.addCompanion(name, bytes: try source.companion(name))
       }
@@ -115,7 +128,7 @@ package struct Converter: Sendable {
           generator: options.generator, layout: layout,
           source: SourceRecord(
             name: Folder.split(source.path).name, digest: source.digest),
-          notes: notes))
+          predictors: brought?.layers, notes: notes + (brought?.notes ?? [])))
     } catch {
       writer.discard(after: error)
       throw error

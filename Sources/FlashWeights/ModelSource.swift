@@ -16,6 +16,8 @@ package protocol ModelSource: Sendable {
   /// Files that a store carries along: tokenizer and chat template.
   var companionNames: [String] { get }
   func companion(_ name: String) throws(StoreError) -> [UInt8]
+  /// Predictors of what fires that come with the model; nil for most.
+  var predictors: SourcePredictors? { get }
   /// SHA-256 over the configuration and the headers, hexadecimal.
   var digest: String { get }
   /// Remarks for the user.
@@ -23,6 +25,8 @@ package protocol ModelSource: Sendable {
 }
 
 extension ModelSource {
+  package var predictors: SourcePredictors? { nil }
+
   func path(of tensor: SourceTensor) -> String { files[tensor.fileIndex].path }
 
   /// The length and the time of the last change of every file: with `digest` it tells whether work

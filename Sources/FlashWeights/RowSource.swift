@@ -175,14 +175,22 @@ struct RowSource: Sendable {
   func loss(
     _ faults: ValueFaults, _ role: TensorRole, storedAs format: RowFormat
   ) -> ConversionLoss {
+    loss(faults, of: role.rawValue, storedAs: format)
+  }
+
+  /// The same of what the user knows by this name.
+  func loss(
+    _ faults: ValueFaults, of part: String, storedAs format: RowFormat
+  ) -> ConversionLoss {
     ConversionLoss(
-      role: role, source: encoding.name, stored: format.rawValue, error: faults.error)
+      part: part, source: encoding.name, stored: format.rawValue, error: faults.error)
   }
 }
 
 /// How far weights of one kind have moved from the source's.
 struct ConversionLoss: Codable, Equatable, Sendable {
-  var role: TensorRole
+  /// What the weights are for: a role, or `predictors`.
+  var part: String
   /// Names of the source's encoding and of the store's format.
   var source: String
   var stored: String
@@ -193,12 +201,12 @@ struct ConversionLoss: Codable, Equatable, Sendable {
     var sums: [ConversionLoss] = []
     for loss in losses where loss.error.squares > 0 {
       let index = sums.firstIndex {
-        ($0.role, $0.source, $0.stored) == (loss.role, loss.source, loss.stored)
+        ($0.part, $0.source, $0.stored) == (loss.part, loss.source, loss.stored)
       }
       if let index { sums[index].error += loss.error } else { sums.append(loss) }
     }
     return sums.map { sum in
-      "\(sum.role.rawValue): \(sum.source) became \(sum.stored), relative RMS error "
+      "\(sum.part): \(sum.source) became \(sum.stored), relative RMS error "
         + Self.threeDigits(sum.error.relative)
     }
   }

@@ -129,13 +129,13 @@ final class StoreWorkplace: Sendable {
     try journal.write(line, at: offset)
   }
 
-  /// Refuses where the plan does not fit on the disk, with both numbers.
-  func requireSpace(_ plan: StorePlan) throws(StoreError) {
+  /// Refuses where the plan and so many bytes beside it do not fit on the disk, with both numbers.
+  func requireSpace(_ plan: StorePlan, besideByteCount: Int) throws(StoreError) {
     var present = 0
     for name in [StoreFile.dense, StoreFile.bundles] where Folder.exists(path + "/" + name) {
       present += Int(try File.reading(path + "/" + name).status().st_blocks) * 512
     }
-    try requireSpace(byteCount: plan.byteCount - present)
+    try requireSpace(byteCount: plan.byteCount + besideByteCount - present)
   }
 
   /// Refuses where so many bytes and the small files do not fit on the disk, with both numbers.

@@ -31,11 +31,12 @@ package final class StoreWriter: Sendable {
   ///
   /// `fingerprint` names the work: what is left of another writer is taken up only where the
   /// fingerprints are equal. `overwrite` allows a target that is there already, if it is a store.
+  /// `besideByteCount` is what the files beside the weights need on the disk.
   /// Throws `targetExists`, `targetBusy` (another writer is at work), `diskSpace` with both
   /// numbers, `noSuchFile` for a missing parent folder.
   package init(
     target: String, plan: StorePlan, fingerprint: String, overwrite: Bool,
-    neuronOrders: [[Int]]? = nil, fault: StoreFault? = nil
+    neuronOrders: [[Int]]? = nil, besideByteCount: Int = 0, fault: StoreFault? = nil
   ) throws(StoreError) {
     self.target = target
     self.plan = plan
@@ -43,7 +44,7 @@ package final class StoreWriter: Sendable {
     workplace = try StoreWorkplace(target: target, overwrite: overwrite, fault: fault)
     do {
       let records = try workplace.takeUp(fingerprint: fingerprint, plan: plan)
-      try workplace.requireSpace(plan)
+      try workplace.requireSpace(plan, besideByteCount: besideByteCount)
       dense = try workplace.file(StoreFile.dense)
       bundles = try workplace.file(StoreFile.bundles)
       var finished: [StoreItem: FinishedItem] = [:]
@@ -178,6 +179,17 @@ package final class StoreWriter: Sendable {
     try workplace.write(name, bytes: bytes)
   }
 
+  /// Writes the predictors that come with the model as `body` does, into an empty file.
+  func addPredictors<Result>(
+    _ body: (borrowing File) throws(StoreError) -> Result
+  ) throws(StoreError) -> Result {
+    let file = try workplace.file(StoreFile.predictor)
+    try workplace.step("write \(StoreFile.predictor)")
+    let result = try body(file)
+    try workplace.synchronize(file)
+    return result
+  }
+
   /// Writes the manifest, flushes everything to the device and makes the target appear. Traps
   /// unless every tensor and layer is finished.
   package func finish(_ origin: StoreOrigin) throws(StoreError) -> StoreManifest {
@@ -217,6 +229,12 @@ package final class StoreWriter: Sendable {
       bundles[index].checksum = record.checksum
       digest.add(bundles[index], layer: index, digest: record.digest)
     }
+    if let layers = origin.predictors {
+      let calibration = Calibration(
+        formatVersion: Calibration.currentVersion, generator: origin.generator,
+        modelDigest: digest.text, layers: layers, countedTokens: 0, certificate: nil)
+      try workplace.write(StoreFile.calibration, bytes: calibration.text)
+    }
     var manifest = StoreManifest(
       formatVersion: StoreManifest.currentVersion, generator: origin.generator,
       synthetic: origin.synthetic, configuration: plan.configuration, layout: origin.layout,
@@ -236,16 +254,20 @@ package struct StoreOrigin: Sendable {
   package var layout: Layout
   package var source: SourceRecord
   package var synthetic: SyntheticOrigin?
+  /// Of each layer the predictor that came with the model and is in the predictor file; nil where
+  /// none did.
+  package var predictors: [LayerCalibration]?
   package var notes: [String]
 
   package init(
     generator: String, layout: Layout, source: SourceRecord, synthetic: SyntheticOrigin? = nil,
-    notes: [String] = []
+    predictors: [LayerCalibration]? = nil, notes: [String] = []
   ) {
     self.generator = generator
     self.layout = layout
     self.source = source
     self.synthetic = synthetic
+    self.predictors = predictors
     self.notes = notes
   }
 }

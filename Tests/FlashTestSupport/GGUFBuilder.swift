@@ -167,15 +167,23 @@ extension GGUFBuilder {
   }
 
   /// The same f32 weights as PowerInfer writes them, with predictors of random values.
-  package func asPowerInfer(rank: Int) -> GGUFBuilder {
+  ///
+  /// - Parameter threshold: the score from which on a neuron is computed; nil names none, which
+  ///   stands for 0.
+  package func asPowerInfer(rank: Int, threshold: Float? = nil) -> GGUFBuilder {
     var file = self
     file.magic = "PWRI"
+    if let threshold { file.entries.append(("powerinfer.sparse_threshold", .float(threshold))) }
     var random = SplitMix(seed: 9)
     func matrix(_ name: String, _ width: Int, _ rows: Int) {
       file.add(name, [width, rows], (0..<width * rows).map { _ in random.signed() })
     }
-    for index in tensors.indices where tensors[index].name.hasSuffix(".ffn_down.weight") {
+    for index in tensors.indices {
       let (name, dimensions, _, bytes) = tensors[index]
+      if name.hasSuffix(".ffn_down.bias") {
+        file.tensors[index].name = name.replacing("ffn_down", with: "ffn_down_t")
+      }
+      guard name.hasSuffix(".ffn_down.weight") else { continue }
       let (neurons, width) = (dimensions[0], dimensions[1])
       var turned: [UInt8] = []
       for neuron in 0..<neurons {
@@ -190,5 +198,70 @@ extension GGUFBuilder {
       matrix(layer + "fc2.weight", rank, neurons)
     }
     return file
+  }
+
+  /// The values of an f32 tensor. Traps where there is none of the name.
+  package func values(_ name: String) -> [Float] {
+    let bytes = tensors.first { $0.name == name }!.bytes
+    return (0..<bytes.count / 4).map { index in
+      Float(bitPattern: (0..<4).reversed().reduce(0) { $0 << 8 | UInt32(bytes[4 * index + $1]) })
+    }
+  }
+}
+
+extension GGUFBuilder {
+  /// A tiny model's checkpoint as its layout spells GGUF files, in f32.
+  package init(_ model: TinyModel) {
+    self.init()
+    let configuration = model.configuration
+    guard let section = model.layout.gguf else {
+      preconditionFailure("\(model.layout.name) is not read from GGUF files")
+    }
+    let architecture = section.architectures[0]
+    let layer = configuration.layers[0]
+    func key(_ name: String, _ value: Value) { entries.append(("\(architecture).\(name)", value)) }
+    func key(_ name: String, _ value: Int) { key(name, .uint32(UInt32(value))) }
+    entries = [("general.architecture", .string(architecture))]
+    key("context_length", configuration.maximumPositions)
+    key("embedding_length", configuration.width)
+    key("block_count", configuration.layers.count)
+    key("feed_forward_length", layer.feedForwardWidth)
+    key("attention.head_count", layer.queryHeads)
+    key("attention.head_count_kv", .int32s(configuration.layers.map { Int32($0.keyValueHeads) }))
+    if case .rotary(let rotary) = configuration.positions {
+      key("attention.key_length", configuration.headDimension)
+      key("attention.value_length", configuration.headDimension)
+      key("rope.dimension_count", rotary.dimension)
+      key("attention.layer_norm_rms_epsilon", .float(Float(configuration.normalization.epsilon)))
+    }
+    let values = model.values()
+    let names = Dictionary(
+      uniqueKeysWithValues: model.layout.tensors.map { ("\($0.role) \($0.isBias)", $0) })
+    for pattern in section.tensors {
+      guard let twin = names["\(pattern.role) \(pattern.isBias)"] else { continue }
+      let layers = pattern.isPerLayer ? configuration.layers.indices.map { $0 as Int? } : [nil]
+      for layer in layers {
+        guard let found = values[twin.name(prefix: model.layout.prefixes[0], layer: layer)] else {
+          continue
+        }
+        let weight = TensorShape(pattern.role, layer: layer, in: configuration)
+        let isVector = pattern.isBias || pattern.role.isVector
+        let isPaired = [.query, .key].contains(pattern.role) && section.rotaryPairs == .neighbours
+        add(
+          pattern.name(prefix: "", layer: layer),
+          isVector ? [found.count] : [weight.width, weight.rows],
+          isPaired && !isVector
+            ? Self.paired(found, width: weight.width, head: configuration.headDimension) : found)
+      }
+    }
+  }
+
+  /// Rows of heads with the two of each pair that RoPE turns side by side.
+  private static func paired(_ values: [Float], width: Int, head: Int) -> [Float] {
+    (0..<values.count / width).flatMap { row in
+      let (first, inside) = (row / head * head, row % head)
+      let source = first + inside / 2 + inside % 2 * (head / 2)
+      return values[source * width..<(source + 1) * width]
+    }
   }
 }

@@ -10,8 +10,10 @@ package struct PlainDecoder {
   let model: TinyModel
   let configuration: ModelConfiguration
   private let tensors: [String: [Double]]
-  /// Given a layer and its normed input, which neurons are computed; nil computes all.
+  /// Given a layer and its input, which neurons are computed; nil computes all.
   package var predictor: ((Int, [Double]) -> [Bool])?
+  /// Whether that is the input before its norm.
+  package var predictorSeesStream = false
   private var keys: [[[Double]]]
   private var values: [[[Double]]]
 
@@ -47,7 +49,7 @@ package struct PlainDecoder {
           let normed = normed(state, feedForwardNorm(layer))
           state = sum(state, experts(layer, normed, layerInput: input))
         } else if shape.feedForwardWidth > 0 {
-          state = sum(state, feedForward(layer, normed(state, feedForwardNorm(layer))))
+          state = sum(state, feedForward(layer, state))
         }
       }
       state = normed(state, name(isOPT ? "final_layer_norm" : "norm"))
@@ -174,16 +176,18 @@ package struct PlainDecoder {
     }
   }
 
-  private func feedForward(_ layer: Int, _ x: [Double]) -> [Double] {
+  private func feedForward(_ layer: Int, _ state: [Double]) -> [Double] {
+    let x = normed(state, feedForwardNorm(layer))
+    let seen = predictorSeesStream ? state : x
     if isOPT {
       let hidden = product(
         layerName(layer, "fc1.weight"), x, bias: layerName(layer, "fc1.bias"))
       return product(
-        layerName(layer, "fc2.weight"), kept(layer, x, hidden.map(activated)),
+        layerName(layer, "fc2.weight"), kept(layer, seen, hidden.map(activated)),
         bias: layerName(layer, "fc2.bias"))
     }
     let hidden = gated(layer, "mlp.gate_proj", "mlp.up_proj", x)
-    return product(layerName(layer, "mlp.down_proj.weight"), kept(layer, x, hidden), bias: nil)
+    return product(layerName(layer, "mlp.down_proj.weight"), kept(layer, seen, hidden), bias: nil)
   }
 
   /// What gate and up projections of these names make of `x`.

@@ -221,7 +221,7 @@ struct GGUFConversionTests {
 }
 
 extension GGUFConversionTests {
-  /// Down projections column by column, a ReLU, and predictors that are left out.
+  /// Down projections column by column, and a ReLU.
   @Test(arguments: [nil, RowFormat.q8_0])
   func powerInferFilesGiveTheSameNeurons(format: RowFormat?) throws {
     let usual = GGUFBuilder.llama()
@@ -229,7 +229,8 @@ extension GGUFConversionTests {
     let (store, manifest) = try convert(usual.asPowerInfer(rank: 8), format)
     #expect(manifest.bundles.map(\.checksum) == expected.bundles.map(\.checksum))
     #expect(store.configuration.activation == .relu && expected.configuration.activation == .silu)
-    #expect(manifest.notes.contains { $0.contains("predictors are left out") })
+    #expect(manifest.notes.contains { $0.contains("--price-only") })
+    #expect(store.verify() == [])
     var other = usual.asPowerInfer(rank: 8)
     other.magic = "GGUF"
     #expect(try refusal(other).tensor == "blk.0.ffn_down.weight")

@@ -71,4 +71,34 @@ struct GGUFCommandTests {
       ["tokenize", "--tokenizer", folder + "/tokenizer.json", "--decode"], input: found.output)
     #expect(decoded.output == reference.output)
   }
+
+  /// A PowerInfer file from `convert` to `--sparsity predicted`: not before it is priced.
+  @Test func predictorsOfAFileRunOnceTheyArePriced() throws {
+    let path = Tool.folder + "/predicted.gguf"
+    let store = Tool.folder + "/predicted.flash"
+    try Data(GGUFBuilder.llama().asPowerInfer(rank: 8).bytes).write(to: URL(filePath: path))
+    let inspected = try Tool.run(["inspect", path])
+    #expect(inspected.status == 0 && inspected.output.contains("--price-only"))
+    #expect(try Tool.run(["convert", path, store]).status == 0)
+    #expect(try Tool.run(["inspect", store]).output.contains("perceptron"))
+    let run = [
+      "logits", "-m", store, "--tokens", "1,2,3", "-o", Tool.folder + "/predicted.f32",
+      "--sparsity", "predicted",
+    ]
+    let refused = try Tool.run(run)
+    #expect(refused.status == 64 && refused.error.contains("calibrate STORE --price-only"))
+    let tokens = Tool.folder + "/predicted.i32"
+    try Data((0..<400).flatMap { [UInt8($0 * 7 % 96), 0, 0, 0] }).write(to: URL(filePath: tokens))
+    let price = ["calibrate", store, "--price-only", "--tokens-file", tokens, "-c", "32"]
+    for flag in [["--budget", "1%"], ["--price-fraction", "0.5"]] {
+      #expect(try Tool.run(price + flag).status == 64)
+    }
+    let priced = try Tool.run(price)
+    #expect(priced.status == 0, "\(priced.error)")
+    #expect(priced.output.contains("of the model's makers"))
+    #expect(try Tool.run(run).status == 0)
+    #expect(try Tool.run(["verify", store]).status == 0)
+    let without = try Tool.run(["calibrate", try Tool.store.get()] + price.dropFirst(2))
+    #expect(without.status == 64 && without.error.contains("has no predictors"))
+  }
 }

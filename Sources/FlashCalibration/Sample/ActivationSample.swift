@@ -3,14 +3,15 @@ internal import FlashWeights
 
 /// What all layers saw and answered at some positions, on disk; memory holds one layer at a time.
 ///
-/// The file has a region for each layer's states (f16), masks, and outputs of neurons that fire
-/// (bf16: outputs reach over more than f16's range), written from the front of each region, so that
-/// what is never written takes no disk.
+/// The file has a region for each layer's states (f16 or f32), masks, and outputs of neurons that
+/// fire (bf16: outputs reach over more than f16's range), written from the front of each region, so
+/// that what is never written takes no disk.
 final class ActivationSample {
   let width: Int
   let neuronCounts: [Int]
   /// The most positions.
   let capacity: Int
+  private let stateFormat: RowFormat
   private let file: ScratchFile
   private let kernels: Kernels
   private var layers: [Layer]
@@ -25,10 +26,13 @@ final class ActivationSample {
     var outputCount = 0
   }
 
+  /// - Parameter stateFormat: f16 is enough to train; f32 loses nothing.
   /// - Throws: `StoreError` where the folder takes no files.
   init(
-    width: Int, neuronCounts: [Int], capacity: Int, folder: String, kernels: Kernels
+    width: Int, neuronCounts: [Int], capacity: Int, folder: String, kernels: Kernels,
+    stateFormat: RowFormat = .f16
   ) throws(StoreError) {
+    self.stateFormat = stateFormat
     self.width = width
     self.neuronCounts = neuronCounts
     self.capacity = capacity
@@ -41,7 +45,7 @@ final class ActivationSample {
     }
     layers = neuronCounts.map { count in
       Layer(
-        states: take(capacity * width * 2),
+        states: take(capacity * stateFormat.byteCount(width: width)),
         masks: take(capacity * LayerSample.wordCount(count) * 8),
         outputs: take(capacity * count * 2))
     }
@@ -70,21 +74,22 @@ final class ActivationSample {
   ) throws(StoreError) {
     let count = states.count / width
     precondition(layers[layer].positionCount + count <= capacity, "the sample has room")
-    var halves = [UInt16](repeating: 0, count: count * width)
+    let rowByteCount = stateFormat.byteCount(width: width)
+    var rows = [UInt8](repeating: 0, count: count * rowByteCount)
     let encoder = RowEncoder(kernels)
-    unsafe halves.withUnsafeMutableBytes { bytes in
+    unsafe rows.withUnsafeMutableBytes { bytes in
       unsafe states.withUnsafeBufferPointer { states in
         for row in 0..<count {
           unsafe encoder.encode(
-            states.baseAddress! + row * width, width: width, .f16,
-            into: bytes.baseAddress! + 2 * row * width)
+            states.baseAddress! + row * width, width: width, stateFormat,
+            into: bytes.baseAddress! + row * rowByteCount)
         }
       }
     }
     // Round to nearest: a bf16 is the upper half of an f32.
     let short = outputs.map { UInt16(truncatingIfNeeded: ($0.bitPattern &+ 0x8000) >> 16) }
     let region = layers[layer]
-    try write(halves, at: region.states + 2 * region.positionCount * width)
+    try write(rows, at: region.states + region.positionCount * rowByteCount)
     let wordCount = LayerSample.wordCount(neuronCounts[layer])
     try write(masks, at: region.masks + 8 * region.positionCount * wordCount)
     try write(short, at: region.outputs + 2 * region.outputCount)
@@ -99,13 +104,15 @@ final class ActivationSample {
     let region = layers[layer]
     let count = region.positionCount
     let inputs = FloatMatrix(count, width)
+    let rowByteCount = stateFormat.byteCount(width: width)
     for first in stride(from: 0, to: count, by: 256) {
       let rows = min(256, count - first)
-      let halves: [UInt16] = try read(rows * width, at: region.states + 2 * first * width)
-      unsafe halves.withUnsafeBytes { bytes in
+      let encoded: [UInt8] = try read(
+        rows * rowByteCount, at: region.states + first * rowByteCount)
+      unsafe encoded.withUnsafeBytes { bytes in
         for row in 0..<rows {
           unsafe kernels.decodeRow(
-            .f16, width: width, row: bytes.baseAddress! + 2 * row * width,
+            stateFormat, width: width, row: bytes.baseAddress! + row * rowByteCount,
             into: inputs.row(first + row))
         }
       }

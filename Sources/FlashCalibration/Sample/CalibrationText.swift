@@ -44,6 +44,19 @@ package struct CalibrationText: Equatable, Sendable {
     self.name = name
   }
 
+  /// All of a text prices, and nothing trains.
+  ///
+  /// - Throws: `textTooShort` where it makes no chunk.
+  package init(
+    pricing: [Int32], begin: Int32?, chunkLength: Int, name: String
+  ) throws(CalibrationError) {
+    training = []
+    self.pricing = Self.thinned(
+      try Self.chunks(pricing, begin: begin, chunkLength: chunkLength, needed: 1),
+      tokenLimit: Self.pricingTokenLimit)
+    self.name = name
+  }
+
   private static func chunks(
     _ tokens: [Int32], begin: Int32?, chunkLength: Int, needed: Int
   ) throws(CalibrationError) -> [[Int32]] {

@@ -27,6 +27,8 @@ final class SampleRecorder: FeedForwardObserver {
   private let sample: ActivationSample
   private let threshold: Float
   private let stride: Int
+  /// For each layer which of its states are recorded.
+  private let inputs: [PredictorInput]
   private var isRecording = false
   /// Positions of this chunk that have passed each layer.
   private var passed: [Int]
@@ -40,9 +42,14 @@ final class SampleRecorder: FeedForwardObserver {
   /// `[kept, neurons]`, zero where a neuron is silent.
   private var outputs: [Float] = []
 
-  /// - Parameter stride: every so manieth position is kept.
-  init(sample: ActivationSample, rule: FiringRule, stride: Int) {
+  /// - Parameters:
+  ///   - stride: every so manieth position is kept.
+  ///   - inputs: for each layer the states that are recorded; nil: the normed ones.
+  init(
+    sample: ActivationSample, rule: FiringRule, stride: Int, inputs: [PredictorInput]? = nil
+  ) {
     self.sample = sample
+    self.inputs = inputs ?? sample.neuronCounts.map { _ in .feedForwardNorm }
     threshold = rule.threshold
     self.stride = stride
     counts = sample.neuronCounts.map(Counts.init(neuronCount:))
@@ -63,8 +70,11 @@ final class SampleRecorder: FeedForwardObserver {
 
   private var chunkStart = 0
 
-  func observe(inputs: UnsafePointer<Float>, tokenCount: Int, layer: Int) {
+  func observe(
+    inputs: UnsafePointer<Float>, unnormed: UnsafePointer<Float>, tokenCount: Int, layer: Int
+  ) {
     finish()
+    let recorded = unsafe self.inputs[layer] == .feedForwardNorm ? inputs : unnormed
     self.layer = layer
     let first = chunkStart + passed[layer]
     let room = sample.capacity - sample.positionCount(layer: layer)
@@ -74,7 +84,8 @@ final class SampleRecorder: FeedForwardObserver {
     states.removeAll(keepingCapacity: true)
     for token in kept {
       unsafe states.append(
-        contentsOf: UnsafeBufferPointer(start: inputs + token * sample.width, count: sample.width))
+        contentsOf: UnsafeBufferPointer(start: recorded + token * sample.width, count: sample.width)
+      )
     }
     let neuronCount = sample.neuronCounts[layer]
     masks = Array(repeating: 0, count: kept.count * LayerSample.wordCount(neuronCount))

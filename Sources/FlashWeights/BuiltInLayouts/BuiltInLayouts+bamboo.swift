@@ -16,7 +16,15 @@ extension BuiltInLayouts {
       },
       "tensors": [{ "role": "outputHead", "isBias": false, "name": "{prefix}lm_head.weight" }],
       "ignoredKeys": [],
-      "gguf": null
+      "gguf": {
+        "architectures": ["bamboo"],
+        "decoder": {
+          "activation": {
+            "source": { "absent": "relu" },
+            "allowed": { "relu": "drelu", "silu": null }
+          }
+        }
+      }
     }
 
     """#

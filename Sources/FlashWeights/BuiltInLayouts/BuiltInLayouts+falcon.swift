@@ -164,6 +164,10 @@ extension BuiltInLayouts {
       "gguf": {
         "architectures": ["falcon"],
         "decoder": {
+          "activation": {
+            "source": { "keys": ["derived.activation"] },
+            "allowed": { "relu": "relu" }
+          },
           "order": {
             "cases": [
               {

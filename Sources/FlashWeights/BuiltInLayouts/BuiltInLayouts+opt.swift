@@ -118,7 +118,56 @@ extension BuiltInLayouts {
         { "role": "outputHead", "isBias": false, "name": "lm_head.weight" }
       ],
       "ignoredTensors": [],
-      "ignoredKeys": ["dropout", "activation_dropout", "layerdrop", "init_std", "prefix"]
+      "ignoredKeys": ["dropout", "activation_dropout", "layerdrop", "init_std", "prefix"],
+      "gguf": {
+        "architectures": ["opt"],
+        "rotaryPairs": "halves",
+        "decoder": {
+          "width": { "keys": ["embedding_length"] },
+          "vocabularySize": { "keys": ["vocab_size", "derived.vocabulary"] },
+          "layerCount": { "keys": ["block_count"] },
+          "maximumPositions": { "keys": ["derived.learned_positions"] },
+          "queryHeads": { "keys": ["attention.head_count"] },
+          "keyValueHeads": { "keys": ["attention.head_count_kv", "attention.head_count"] },
+          "feedForwardWidth": { "keys": ["feed_forward_length"] },
+          "normalization": {
+            "kind": "layer",
+            "epsilon": { "keys": ["attention.layer_norm_epsilon"], "absent": 1e-5 }
+          },
+          "activation": { "source": { "keys": [], "absent": "relu" }, "allowed": { "relu": "relu" } },
+          "isGated": false,
+          "positions": { "learned": { "offset": 2 } },
+          "hasTiedHead": { "keys": ["derived.tied_head"] },
+          "beginToken": { "keys": ["tokenizer.ggml.bos_token_id"] },
+          "endTokens": { "keys": ["derived.end_tokens"] }
+        },
+        "requirements": [],
+        "tensors": [
+          { "role": "tokenEmbedding", "isBias": false, "name": "token_embd.weight" },
+          { "role": "positionEmbedding", "isBias": false, "name": "position_embd.weight" },
+          { "role": "attentionNorm", "isBias": false, "name": "blk.{layer}.attn_norm.weight" },
+          { "role": "attentionNorm", "isBias": true, "name": "blk.{layer}.attn_norm.bias" },
+          { "role": "query", "isBias": false, "name": "blk.{layer}.attn_q.weight" },
+          { "role": "query", "isBias": true, "name": "blk.{layer}.attn_q.bias" },
+          { "role": "key", "isBias": false, "name": "blk.{layer}.attn_k.weight" },
+          { "role": "key", "isBias": true, "name": "blk.{layer}.attn_k.bias" },
+          { "role": "value", "isBias": false, "name": "blk.{layer}.attn_v.weight" },
+          { "role": "value", "isBias": true, "name": "blk.{layer}.attn_v.bias" },
+          { "role": "attentionOutput", "isBias": false, "name": "blk.{layer}.attn_output.weight" },
+          { "role": "attentionOutput", "isBias": true, "name": "blk.{layer}.attn_output.bias" },
+          { "role": "feedForwardNorm", "isBias": false, "name": "blk.{layer}.ffn_norm.weight" },
+          { "role": "feedForwardNorm", "isBias": true, "name": "blk.{layer}.ffn_norm.bias" },
+          { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up.weight" },
+          { "role": "up", "isBias": true, "name": "blk.{layer}.ffn_up.bias" },
+          { "role": "down", "isBias": false, "name": "blk.{layer}.ffn_down.weight" },
+          { "role": "down", "isBias": true, "name": "blk.{layer}.ffn_down.bias" },
+          { "role": "outputNorm", "isBias": false, "name": "output_norm.weight" },
+          { "role": "outputNorm", "isBias": true, "name": "output_norm.bias" },
+          { "role": "outputHead", "isBias": false, "name": "output.weight" }
+        ],
+        "ignoredTensors": [],
+        "ignoredKeys": ["context_length"]
+      }
     }
 
     """#

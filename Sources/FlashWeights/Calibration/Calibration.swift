@@ -18,9 +18,10 @@ package struct Calibration: Codable, Equatable, Sendable {
   package var modelDigest: String
   /// One per layer, in layer order.
   package var layers: [LayerCalibration]
-  /// Tokens over which the firings of `LayerCalibration.counts` were counted.
+  /// Tokens over which the firings of `LayerCalibration.counts` were counted; 0: they were not.
   package var countedTokens: Int
-  /// Nil only while `calibrate` is at work: no published store lacks it.
+  /// Nil while `calibrate` is at work, and where the predictors came with the model until
+  /// `calibrate --price-only` has priced them: they do not run before.
   package var certificate: Certificate?
 }
 
@@ -40,6 +41,9 @@ package enum PredictorKind: String, Codable, CaseIterable, Sendable {
 package enum PredictorInput: String, Codable, Sendable {
   /// The normed input of the feed-forward part, `[width]`.
   case feedForwardNorm = "ffn-norm"
+  /// The same before its norm, the residual stream: where the parts of a layer stand side by side,
+  /// as it was before attention's answer (PowerInfer's predictors).
+  case feedForwardInput = "ffn-input"
 }
 
 /// One layer's predictor, and where its tensors lie in `predictor.safetensors`.
@@ -50,7 +54,8 @@ package struct LayerCalibration: Codable, Equatable, Sendable {
   package var input: PredictorInput
   /// Rows of W1; a multiple of 32, and 0 for `all`.
   package var rank: Int
-  /// The recall that rank and threshold were chosen for; 1 for `all`.
+  /// The recall that rank and threshold were chosen for; 1 for `all`, 0 where the predictor came
+  /// with the model.
   package var targetRecall: Double
   /// W1, `[rank, width]`, `layers.L.reduction`; nil for `all`.
   package var reduction: PredictorTensor?
@@ -87,6 +92,9 @@ package struct PredictorExtent: Codable, Equatable, Sendable {
 }
 
 extension Calibration {
+  /// Whether any layer has a predictor.
+  package var predicts: Bool { layers.contains { $0.kind != .all } }
+
   /// Bytes of all predictors without counts and orders, as they lie in memory.
   package var predictorByteCount: Int {
     layers.reduce(0) { $0 + $1.predictorByteCount }

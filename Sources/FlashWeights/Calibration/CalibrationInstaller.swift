@@ -48,7 +48,7 @@ package final class CalibrationInstaller {
     draft.check(store.manifest)
     try workplace.clear()
     let predictors = PredictorWriter(
-      draft: draft, origins: Self.origins(draft, openedOrders), width: store.configuration.width)
+      draft: draft, origins: Self.origins(draft, openedOrders))
     let bundleByteCount =
       draft.isReordered ? store.manifest.bundles.reduce(0) { $0 + $1.extent.byteCount } : 0
     let total = predictors.byteCount + bundleByteCount
@@ -78,7 +78,52 @@ package final class CalibrationInstaller {
     return try WeightStore.open(workplace.path)
   }
 
-  /// Adds the certificate to what `stage` wrote and makes it the store.
+  /// Takes the store as it is, predictors and all, to be published with another certificate; where
+  /// nobody has counted its firings, with `counts` over so many tokens, which count neurons as they
+  /// lie.
+  ///
+  /// Traps unless the store has predictors.
+  package func stageAsItIs(
+    counts: [[UInt32]], countedTokens: Int
+  ) throws(StoreError) {
+    guard var calibration = store.calibration else {
+      preconditionFailure("a store without predictors has nothing to price")
+    }
+    try workplace.clear()
+    var manifest = store.manifest
+    let kept = [StoreFile.dense, StoreFile.bundles]
+    for name in kept + manifest.companions.map(\.name) where name != StoreFile.calibration {
+      if name == StoreFile.predictor, calibration.countedTokens == 0 {
+        try copyPredictors(&calibration, counts: counts)
+        calibration.countedTokens = countedTokens
+      } else {
+        try workplace.link(name, from: store.path)
+      }
+    }
+    calibration.certificate = nil
+    try write(calibration, &manifest)
+    staged = (manifest, calibration)
+  }
+
+  /// Copies the predictor file with other counts.
+  private func copyPredictors(
+    _ calibration: inout Calibration, counts: [[UInt32]]
+  ) throws(StoreError) {
+    try workplace.requireSpace(
+      byteCount: store.manifest.companions.first { $0.name == StoreFile.predictor }?.byteCount ?? 0)
+    try workplace.copy(StoreFile.predictor, from: store.path)
+    let file = try workplace.file(StoreFile.predictor)
+    for (index, counts) in counts.enumerated() {
+      let bytes = PredictorPlan.bytes(counts.map { Int32(clamping: $0) })
+      let extent = calibration.layers[index].counts.extent
+      precondition(bytes.count == extent.byteCount, "a count for each neuron")
+      try file.write(bytes, at: extent.offset)
+      calibration.layers[index].counts.checksum = try file.checksum(of: extent)
+    }
+    try workplace.synchronize(file)
+  }
+
+  /// Adds the certificate to what was staged and makes it the store.
   ///
   /// Traps unless something is staged and the certificate is of the store's layers, with finite
   /// numbers.

@@ -3,71 +3,50 @@ internal import FlashIO
 internal import FlashKernels
 
 /// Writes `predictor.safetensors`: for each layer the predictor's tensors, the firing counts and
-/// the order, in the new order of neurons, each on a 4 KiB boundary.
+/// the order, in the new order of neurons.
 struct PredictorWriter {
   let draft: CalibrationDraft
   /// For each layer and new place the checkpoint's index; nil where they are equal.
   let origins: [[Int]?]
-  private var tensors: [SafetensorsTensor] = []
-  private let header: [UInt8]
+  private let plan: PredictorPlan
   /// Bytes of the file.
-  let byteCount: Int
+  var byteCount: Int { plan.byteCount }
 
-  init(draft: CalibrationDraft, origins: [[Int]?], width: Int) {
+  init(draft: CalibrationDraft, origins: [[Int]?]) {
     self.draft = draft
     self.origins = origins
-    var tensors: [SafetensorsTensor] = []
-    var end = 0
-    func append(_ name: String, _ type: SafetensorsType, _ shape: [Int], _ byteCount: Int) {
-      tensors.append(
-        SafetensorsTensor(
-          name: name, type: type, shape: shape,
-          extent: FileExtent(offset: end, byteCount: byteCount)))
-      end = (end + byteCount).roundedUp(to: StorePlan.alignment)
-    }
-    for (index, layer) in draft.layers.enumerated() {
-      let neuronCount = layer.counts.count
-      if let predictor = layer.predictor {
-        for (name, rows) in [
-          ("reduction", predictor.reduction), ("expansion", predictor.expansion),
-        ] {
-          let type = rows.format.dataType
-          append(
-            "layers.\(index).\(name)", type,
-            type == .u8 ? [rows.bytes.count] : [rows.rowCount, rows.width], rows.bytes.count)
-        }
-        append("layers.\(index).bias", .f32, [neuronCount], 4 * neuronCount)
-      }
-      append("layers.\(index).counts", .i32, [neuronCount], 4 * neuronCount)
-      if origins[index] != nil {
-        append("layers.\(index).order", .i32, [neuronCount], 4 * neuronCount)
-      }
-    }
-    self.tensors = tensors
-    header = SafetensorsWriter.header(tensors)
-    byteCount = header.count + end
+    plan = PredictorPlan(
+      zip(draft.layers, origins).map { layer, origin in
+        PredictorPlan.Layer(
+          neuronCount: layer.counts.count,
+          shape: layer.predictor.map {
+            PredictorPlan.Shape(
+              rank: $0.reduction.rowCount, width: $0.reduction.width,
+              reduction: $0.reduction.format, expansion: $0.expansion.format)
+          },
+          isReordered: origin != nil)
+      })
   }
 
   /// Writes the file and returns what each layer's calibration says of it.
   func write(
     to file: borrowing File, advance: (Int) -> Void
   ) throws(StoreError) -> [LayerCalibration] {
-    try file.truncate(byteCount: 0)
-    try file.reserve(byteCount: byteCount)
-    try file.write(header, at: 0)
-    advance(header.count)
-    var next = 0
-    func put(_ bytes: [UInt8]) throws(StoreError) -> PredictorExtent {
-      var extent = tensors[next].extent
+    try plan.begin(file)
+    advance(plan.header.count)
+    func put(
+      _ bytes: [UInt8], _ part: PredictorPlan.Part, _ layer: Int
+    ) throws(StoreError) -> PredictorExtent {
+      let extent = plan.extent(part, layer: layer)
       precondition(bytes.count == extent.byteCount, "a tensor is as long as it was planned")
-      extent.offset += header.count
-      next += 1
       try file.write(bytes, at: extent.offset)
       advance(bytes.count.roundedUp(to: StorePlan.alignment))
       return PredictorExtent(extent: extent, checksum: SHA256.hash(data: bytes).hexadecimal)
     }
-    func put(_ rows: PackedRows) throws(StoreError) -> PredictorTensor {
-      let placed = try put(rows.bytes)
+    func put(
+      _ rows: PackedRows, _ part: PredictorPlan.Part, _ layer: Int
+    ) throws(StoreError) -> PredictorTensor {
+      let placed = try put(rows.bytes, part, layer)
       return PredictorTensor(
         format: rows.format, rows: rows.rowCount, width: rows.width, extent: placed.extent,
         checksum: placed.checksum)
@@ -81,28 +60,20 @@ struct PredictorWriter {
         targetRecall: layer.predictor?.targetRecall ?? 1,
         counts: PredictorExtent(extent: FileExtent(offset: 0, byteCount: 0), checksum: ""))
       if let predictor = layer.predictor {
-        calibration.reduction = try put(predictor.reduction)
-        calibration.expansion = try put(predictor.expansion.reordered(order))
+        calibration.reduction = try put(predictor.reduction, .reduction, index)
+        calibration.expansion = try put(predictor.expansion.reordered(order), .expansion, index)
         let bias = PackedRows(
           values: order.map { predictor.bias[$0] }, rowCount: 1, width: order.count, format: .f32)
-        calibration.bias = try put(bias)
+        calibration.bias = try put(bias, .bias, index)
       }
-      calibration.counts = try put(Self.bytes(order.map { Int32(clamping: layer.counts[$0]) }))
+      calibration.counts = try put(
+        PredictorPlan.bytes(order.map { Int32(clamping: layer.counts[$0]) }), .counts, index)
       if let origin = origins[index] {
-        calibration.order = try put(Self.bytes(origin.map { Int32($0) }))
+        calibration.order = try put(PredictorPlan.bytes(origin.map { Int32($0) }), .order, index)
       }
       layers.append(calibration)
     }
     return layers
-  }
-
-  private static func bytes(_ values: [Int32]) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(4 * values.count)
-    for value in values {
-      for shift in [0, 8, 16, 24] { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
-    }
-    return bytes
   }
 }
 

@@ -6,11 +6,11 @@ extension WeightStore {
   package var calibrationPath: String { path + "/" + StoreFile.calibration }
 
   /// How often each neuron fired over `Calibration.countedTokens` tokens, for each layer in the
-  /// order the neurons lie; nil for a store that was not calibrated.
+  /// order the neurons lie; nil for a store whose firings were not counted.
   ///
   /// Throws `missingFile` and `storeFileLength`; does not look at checksums.
   package func firingCounts() throws(StoreError) -> [[Int32]]? {
-    guard let calibration else { return nil }
+    guard let calibration, calibration.countedTokens > 0 else { return nil }
     let file = try predictorFile()
     var counts: [[Int32]] = []
     for layer in calibration.layers { counts.append(try file.integers(layer.counts.extent)) }
@@ -39,6 +39,26 @@ extension WeightStore {
       orders.append(order)
     }
     return orders
+  }
+
+  /// A layer's predictor, read from the store; nil where every neuron is computed.
+  ///
+  /// Throws `missingFile` and `storeFileLength`; does not look at checksums.
+  package func predictor(layer: Int) throws(StoreError) -> PredictorDraft? {
+    guard let layer = calibration?.layers[layer], let reduction = layer.reduction,
+      let expansion = layer.expansion, let bias = layer.bias
+    else { return nil }
+    let file = try predictorFile()
+    func rows(_ tensor: PredictorTensor) throws(StoreError) -> PackedRows {
+      PackedRows(
+        format: tensor.format, rowCount: tensor.rows, width: tensor.width,
+        bytes: try file.bytes(at: tensor.extent.offset, byteCount: tensor.extent.byteCount))
+    }
+    let values = try file.integers(bias.extent)
+    return PredictorDraft(
+      kind: layer.kind, input: layer.input, targetRecall: layer.targetRecall,
+      reduction: try rows(reduction), expansion: try rows(expansion),
+      bias: values.map { Float(bitPattern: UInt32(bitPattern: $0)) })
   }
 
   private func predictorFile() throws(StoreError) -> File {

@@ -12,10 +12,11 @@ internal import FlashIO
 /// - `derived.end_tokens`: the tokens that end a text or a turn,
 /// - `derived.rope_scaling`: RoPE's scaling, spelled as checkpoints do,
 /// - `derived.activation`: `relu` for PowerInfer's files, whose models have no other,
+/// - `derived.learned_positions`: rows of the table of positions less the two it begins with,
 /// - `derived.has.attn_q.bias` and so on: tensors that layer 0 has.
 ///
 /// PowerInfer's `ffn_down_t` is `ffn_down` column by column, and is known by that name. Its
-/// predictors, `fc1` and `fc2` of each layer, are left out.
+/// predictors, `fc1` and `fc2` of each layer, are apart from the model's tensors.
 package struct GGUFSource: ModelSource {
   package let model: GGUFModel
   package let path: String
@@ -24,6 +25,7 @@ package struct GGUFSource: ModelSource {
   package let tensors: [String: SourceTensor]
   package let digest: String
   package let notes: [String]
+  package let predictors: SourcePredictors?
   private let companions: [(name: String, bytes: [UInt8])]
 
   package var configurationPath: String { path }
@@ -49,10 +51,8 @@ package struct GGUFSource: ModelSource {
     for file in model.files { digests.append(try file.headerDigest()) }
     digest = digests.count == 1 ? digests[0] : SHA256.digest(lines: digests)
     let text = try GGUFTokenizer(metadata, preTokenizer: preTokenizer)
-    let predictors = model.files.flatMap(\.tensors).filter { PowerInfer.isPredictor($0.name) }
-    notes =
-      text.notes
-      + (metadata.isPowerInfer && !predictors.isEmpty ? [PowerInfer.noteOnPredictors] : [])
+    predictors = try SourcePredictors(model)
+    notes = text.notes
     companions = text.files
     let rows = tensors["token_embd.weight"]?.shape.first
     if let rows, let tokens = text.tokenCount, tokens != rows {
@@ -101,6 +101,12 @@ package struct GGUFSource: ModelSource {
         .configuration, "does not say which architecture the model has", file: metadata.path,
         key: "general.architecture")
     }
+    if metadata.isPowerInfer, !PowerInfer.architectures.contains(architecture) {
+      throw StoreError(
+        .unsupportedModel, "PowerInfer's files of this architecture are not supported",
+        file: metadata.path, key: "general.architecture",
+        expected: PowerInfer.architectures.joined(separator: ", "), found: architecture)
+    }
     var json: [String: JSONValue] = ["architectures": .array([.string(architecture)])]
     for key in metadata.keys {
       guard let value = try value(of: key, in: metadata) else { continue }
@@ -109,6 +115,9 @@ package struct GGUFSource: ModelSource {
     }
     if let rows = tensors["token_embd.weight"]?.shape.first {
       json["derived.vocabulary"] = .integer(rows)
+    }
+    if let rows = tensors["position_embd.weight"]?.shape.first {
+      json["derived.learned_positions"] = .integer(rows - 2)
     }
     if metadata.isPowerInfer { json["derived.activation"] = .string("relu") }
     json["derived.tied_head"] = .bool(tensors["output.weight"] == nil)
@@ -151,26 +160,6 @@ package struct GGUFSource: ModelSource {
       return try metadata.numbers(key, GGUFEntry.json).map { .array($0) }
     default: return GGUFEntry.json(entry.type, entry.bits)
     }
-  }
-}
-
-/// How PowerInfer's files differ from others: down projections column by column, and predictors
-/// (PowerInfer, convert.py and llama.cpp).
-enum PowerInfer {
-  static let noteOnPredictors =
-    "the file's predictors are left out; flashrun calibrate makes the store's own"
-
-  /// `blk.N.fc1.weight` and `blk.N.fc2.weight`.
-  static func isPredictor(_ name: String) -> Bool {
-    name.hasPrefix("blk.") && (name.hasSuffix(".fc1.weight") || name.hasSuffix(".fc2.weight"))
-  }
-
-  /// The name of the tensor that `ffn_down_t` stands for; nil for other tensors.
-  static func usualName(_ name: String) -> String? {
-    for end in ["weight", "bias"] where name.hasSuffix(".ffn_down_t.\(end)") {
-      return name.dropLast("ffn_down_t.\(end)".count) + "ffn_down.\(end)"
-    }
-    return nil
   }
 }
 

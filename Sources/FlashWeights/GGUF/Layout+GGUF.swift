@@ -74,7 +74,10 @@ extension Layout {
   /// say something: neither zero, false nor empty.
   func unknownMetadata(of json: JSONValue) -> [String] {
     let known = Set(readKeys + Self.knownGGUFParts.map(\.key))
-    let foreign = ["general.", "tokenizer.", "derived.", "split.", "quantize.", "rope.scaling."]
+    let foreign = [
+      "general.", "tokenizer.", "derived.", "split.", "quantize.", "rope.scaling.",
+      PowerInfer.thresholdKey,
+    ]
     return (json.object ?? [:]).filter { key, value in
       guard key.contains("."), value != .null, value.number != 0, value.bool != false,
         value.string != "", value != .array([])

@@ -90,7 +90,8 @@ struct ModeComparison: Sendable {
     guard certificate != nil else {
       passes.console.notice(
         "predicted is left out: this store has no certificate "
-          + "(`flashrun calibrate STORE -f TEXT` makes one)")
+          + "(`flashrun calibrate STORE\(store.calibration == nil ? "" : " --price-only") -f TEXT` "
+          + "makes one)")
       return [.dense, .exact]
     }
     return [.dense, .exact, .predicted]

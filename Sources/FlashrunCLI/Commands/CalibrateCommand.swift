@@ -17,6 +17,9 @@ struct CalibrateCommand: AsyncParsableCommand {
 
       --self-text lets the model write the text: pieces that begin with a random token and go on \
       at temperature 1, as in LLM-QAT (arXiv 2305.17888).
+
+      --price-only makes no predictors: it prices those that the store has, PowerInfer's for \
+      example, on all of the text.
       """)
 
   @OptionGroup(title: "Model") var model: ModelOptions
@@ -43,6 +46,9 @@ struct CalibrateCommand: AsyncParsableCommand {
       valueName: "n"))
   var seed: UInt64?
 
+  @Flag(help: "Price the predictors that the store has, on all of the text; train none.")
+  var priceOnly = false
+
   @Flag(help: "Print the certificate and leave the store as it is.")
   var dryRun = false
 
@@ -62,19 +68,28 @@ struct CalibrateCommand: AsyncParsableCommand {
     ).store(named: named)
     let store = try WeightStore.open(path)
     try Calibrator.check(store.configuration)
+    if priceOnly, store.calibration?.predicts != true {
+      throw CalibrationError.nothingToPrice(store: path)
+    }
     let flag = CancellationFlag()
     Interrupts.onFirst { flag.cancel() }
     let text = try await self.text.load(
-      store, flags: flags, settings: settings, seed: seed ?? 1, console: console, flag: flag)
+      store, flags: flags, settings: settings, seed: seed ?? 1, pricesAll: priceOnly,
+      console: console, flag: flag)
     let calibrator = try Calibrator(
       store: store, text: text, options: try options(store, settings))
     console.notice(
       "\(text.training.count) chunks train, \(text.pricing.count) price, "
-        + "\(text.training.first?.count ?? 0) tokens each")
+        + "\(text.pricing.first?.count ?? 0) tokens each")
     let progress = StageProgress(console: console)
-    let outcome = try calibrator.run(
-      isInstalled: !dryRun, progress: { progress.update($0, $1, of: $2) },
-      isCancelled: { flag.isCancelled })
+    let outcome =
+      try priceOnly
+      ? calibrator.priceOnly(
+        isInstalled: !dryRun, progress: { progress.update($0, $1, of: $2) },
+        isCancelled: { flag.isCancelled })
+      : calibrator.run(
+        isInstalled: !dryRun, progress: { progress.update($0, $1, of: $2) },
+        isCancelled: { flag.isCancelled })
     progress.finish()
     try Output.line(CertificateReport(outcome).text)
     console.notice(
@@ -84,6 +99,12 @@ struct CalibrateCommand: AsyncParsableCommand {
   private func check() throws(Failure) {
     if let targetRecall, !(targetRecall > 0 && targetRecall < 1) {
       throw Failure(.usage, "--target-recall \(targetRecall): it must be between 0 and 1")
+    }
+    if priceOnly, targetRecall != nil || budget != nil {
+      throw Failure(
+        .usage,
+        "--price-only takes predictors as they are: --target-recall and --budget have no "
+          + "place")
     }
     if flags.sparsity != nil {
       throw Failure(.usage, "calibrate runs the model dense and predicted: --sparsity has no place")

@@ -127,7 +127,8 @@ struct Examination {
         path: store.path),
       CalibrationCheck(
         isSparse: store.configuration.activation.isSparse,
-        certificate: certificate.map { ($0.textName, $0.perplexityChange) }, path: store.path),
+        certificate: certificate.map { ($0.textName, $0.perplexityChange) },
+        hasPredictors: store.calibration?.predicts == true, path: store.path),
     ]
   }
 }

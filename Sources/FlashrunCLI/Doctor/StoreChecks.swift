@@ -44,12 +44,16 @@ package struct CalibrationCheck: DoctorCheck {
   package var isSparse: Bool
   /// The text of the certificate and its change of perplexity; nil without one.
   package var certificate: (textName: String, perplexityChange: Double)?
+  /// Whether there are predictors, priced or not.
+  package var hasPredictors: Bool
   package var path: String
 
   package init(
-    isSparse: Bool, certificate: (textName: String, perplexityChange: Double)?, path: String
+    isSparse: Bool, certificate: (textName: String, perplexityChange: Double)?,
+    hasPredictors: Bool = false, path: String
   ) {
     self.isSparse = isSparse
+    self.hasPredictors = hasPredictors
     self.certificate = certificate
     self.path = path
   }
@@ -59,6 +63,12 @@ package struct CalibrationCheck: DoctorCheck {
       return Finding("calibration", .pass, "not needed: every neuron is computed")
     }
     guard let certificate else {
+      if hasPredictors {
+        return Finding(
+          "calibration", .warn,
+          "predictors without a price: --sparsity predicted cannot be used",
+          fix: "flashrun calibrate \(path.shellWord) --price-only -f TEXT, or --self-text 2048")
+      }
       return Finding(
         "calibration", .warn,
         "none: neurons lie in the checkpoint's order, and --sparsity predicted cannot be used",

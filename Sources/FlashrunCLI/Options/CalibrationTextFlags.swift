@@ -33,14 +33,24 @@ struct CalibrationTextFlags: ParsableArguments {
 
   private static let defaultChunkLength = 512
 
-  /// The text in chunks.
+  /// The text in chunks; where `pricesAll`, none of them trains.
   ///
   /// - Throws: `Failure` for flags that do not go together; `CalibrationError` for too little text.
   func load(
-    _ store: WeightStore, flags: EngineFlags, settings: Settings, seed: UInt64, console: Console,
-    flag: CancellationFlag
+    _ store: WeightStore, flags: EngineFlags, settings: Settings, seed: UInt64, pricesAll: Bool,
+    console: Console, flag: CancellationFlag
   ) async throws -> CalibrationText {
-    try check()
+    try check(pricesAll: pricesAll)
+    func split(
+      _ tokens: [Int32], begin: Int32?, length: Int, name: String
+    ) throws(CalibrationError) -> CalibrationText {
+      guard !pricesAll else {
+        return try CalibrationText(pricing: tokens, begin: begin, chunkLength: length, name: name)
+      }
+      return try CalibrationText(
+        tokens: tokens, begin: begin, chunkLength: length, pricingFraction: priceFraction ?? 0.2,
+        name: name)
+    }
     let given = try flags.engineOptions(settings).contextLength
     let most = min(Self.defaultChunkLength, store.configuration.maximumPositions)
     if let selfText {
@@ -75,10 +85,16 @@ struct CalibrationTextFlags: ParsableArguments {
       name: name + "; " + priceFile.map(Self.lastName).joined(separator: ", "))
   }
 
-  private func check() throws(Failure) {
+  private func check(pricesAll: Bool) throws(Failure) {
     let sources = [!file.isEmpty, tokensFile != nil, selfText != nil].count { $0 }
     guard sources == 1 else {
       throw Failure(.usage, "give the text with -f, with --tokens-file or with --self-text")
+    }
+    if pricesAll, !priceFile.isEmpty || priceFraction != nil {
+      throw Failure(
+        .usage,
+        "--price-only prices all of the text: --price-file and --price-fraction have no "
+          + "place")
     }
     if !priceFile.isEmpty, file.isEmpty {
       throw Failure(.usage, "--price-file goes with -f")
@@ -92,14 +108,6 @@ struct CalibrationTextFlags: ParsableArguments {
     if let selfText, selfText < 1 {
       throw Failure(.usage, "--self-text \(selfText): it must be at least 1")
     }
-  }
-
-  private func split(
-    _ tokens: [Int32], begin: Int32?, length: Int, name: String
-  ) throws(CalibrationError) -> CalibrationText {
-    try CalibrationText(
-      tokens: tokens, begin: begin, chunkLength: length, pricingFraction: priceFraction ?? 0.2,
-      name: name)
   }
 
   /// The tokens of texts, one after another.

@@ -55,7 +55,9 @@ package struct CertificateReport {
         + [0, 1, 3, 7, 15].map { Units.bytes(Int(bytes[$0])) }.joined(separator: ", "),
       "predictors \(Units.bytes(certificate.predictorByteCount)), \(percent(share, 2)) of the "
         + "model, \(percent(certificate.predictorTimeShare, 1)) of a token's time",
-      "trained on \(certificate.trainingTokens) tokens, priced on \(certificate.pricingTokens): "
+      (certificate.trainingTokens > 0
+        ? "trained on \(certificate.trainingTokens) tokens" : "predictors of the model's makers")
+        + ", priced on \(certificate.pricingTokens): "
         + certificate.textName,
     ]
   }

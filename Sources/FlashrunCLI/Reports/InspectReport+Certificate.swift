@@ -13,10 +13,13 @@ extension InspectReport {
   }
 
   private static func predictorRow(_ layer: Layer) -> [String]? {
-    guard let predictor = layer.predictor, let measured = predictor.measured else { return nil }
+    guard let predictor = layer.predictor else { return nil }
     let formats = Set(predictor.formats).sorted().joined(separator: ", ")
     var cells = [String(layer.layer), predictor.kind + (formats.isEmpty ? "" : " " + formats)]
     cells += [String(predictor.rank), Units.bytes(predictor.bytes)]
+    guard let measured = predictor.measured else {
+      return cells + Array(repeating: "-", count: 8)
+    }
     let shares = [
       measured.recall, measured.weightedRecall, measured.precision, measured.predictedActivity,
       measured.trueActivity,
@@ -44,7 +47,9 @@ extension InspectReport {
       [
         "certificate",
         "priced on \(Units.grouped(certificate.pricingTokens)) tokens of \(certificate.textName), "
-          + "trained on \(Units.grouped(certificate.trainingTokens)), seed \(certificate.seed)",
+          + (certificate.trainingTokens > 0
+            ? "trained on \(Units.grouped(certificate.trainingTokens)), seed \(certificate.seed)"
+            : "predictors of the model's makers"),
       ],
       ["perplexity", "\(predicted) predicted, \(dense) dense (\(change))"],
       ["divergence", "KL \(mean) mean, \(tail) in the 99th percentile; top-1 \(agreement)"],

@@ -4,7 +4,8 @@ internal import FlashModel
 extension InspectReport {
   var text: String {
     var blocks = [header.text, layerTable.text]
-    if let certificate { blocks += [predictorTable.text, Self.price(certificate).text] }
+    if layers.contains(where: { $0.predictor != nil }) { blocks.append(predictorTable.text) }
+    if let certificate { blocks.append(Self.price(certificate).text) }
     blocks.append(totals.text)
     if let note = activityNote { blocks.append(note) }
     if !notes.isEmpty { blocks.append(notes.map { "note: " + $0 }.joined(separator: "\n")) }

@@ -101,10 +101,14 @@ extension Failure {
       self.init(.usage, "token \(token) is not in the vocabulary of \(vocabularySize)")
     case .unsupported(let what): self.init(.usage, what)
     case .missingInstructions(let set): self.init(missing: set)
-    case .uncertified:
+    case .uncertified(let hasPredictors):
       self.init(
         .usage, "--sparsity predicted is lossy and needs a certificate, which this store has not",
-        hints: ["`flashrun calibrate STORE -f TEXT` makes one, and the predictors with it"])
+        hints: [
+          hasPredictors
+            ? "`flashrun calibrate STORE --price-only -f TEXT` makes one for its predictors"
+            : "`flashrun calibrate STORE -f TEXT` makes one, and the predictors with it"
+        ])
     case .noRouting(let layer, let position):
       self.init(
         .badData,
