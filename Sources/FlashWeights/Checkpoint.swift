@@ -37,7 +37,8 @@ package struct Checkpoint: ModelSource {
     }
     let path = folder + "/config.json"
     configurationText = try Self.smallFile(path)
-    configuration = try JSONValue(text: configurationText, file: path)
+    configuration = try Self.addingEndTokens(
+      to: try JSONValue(text: configurationText, file: path), folder: folder)
     let (names, index) = try Self.weightFiles(in: folder)
     var files: [SafetensorsFile] = []
     for name in names { files.append(try SafetensorsFile(path: folder + "/" + name)) }
@@ -45,6 +46,25 @@ package struct Checkpoint: ModelSource {
     headerTexts = files.map(\.headerText)
     tensors = try Self.collect(files, names: names)
     if let index { try Self.check(index, against: tensors, names: names) }
+  }
+
+  /// The configuration with the end tokens of `generation_config.json` after its own: there chat
+  /// models name what ends a turn (transformers, `generate`).
+  private static func addingEndTokens(
+    to configuration: JSONValue, folder: String
+  ) throws(StoreError) -> JSONValue {
+    let path = folder + "/generation_config.json"
+    guard Folder.exists(path), var json = configuration.object else { return configuration }
+    let key = "eos_token_id"
+    func tokens(_ value: JSONValue?) -> [JSONValue] {
+      if case .array(let values)? = value { values } else { value.map { [$0] } ?? [] }
+    }
+    let generation = try JSONValue(text: try smallFile(path), file: path)
+    let own = tokens(configuration[path: key])
+    let others = tokens(generation[path: key]).filter { $0.integer != nil && !own.contains($0) }
+    guard !others.isEmpty else { return configuration }
+    json[key] = .array(own + others)
+    return .object(json)
   }
 
   /// A JSON file that must be small enough to be read whole; pointer files are told apart.

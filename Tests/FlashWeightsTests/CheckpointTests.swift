@@ -41,6 +41,21 @@ struct CheckpointTests {
     try model.write(to: folder / "model")
   }
 
+  /// Chat models name what ends a turn where they say how to generate.
+  @Test func endTokensOfGenerationCount() throws {
+    try writeModel()
+    func convert(_ generation: String) throws -> [Int32] {
+      try generation.write(
+        toFile: folder / "model/generation_config.json", atomically: false, encoding: .utf8)
+      let options = ConversionOptions(formats: StoreFormats(.f32), overwrite: true)
+      return try self.convert(options).configuration.endTokenIDs
+    }
+    #expect(try convert(#"{"eos_token_id": [7, 2, 9], "temperature": 0.6}"#) == [2, 7, 9])
+    #expect(try convert(#"{"eos_token_id": 11}"#) == [2, 11])
+    #expect(try convert(#"{"eos_token_id": null}"#) == [2])
+    #expect(throws: StoreError.self) { try convert("{") }
+  }
+
   @Test func missingFolderIsNoInput() throws {
     let error = #expect(throws: StoreError.self) { try convert() }
     #expect(error?.category == .noInput)

@@ -254,6 +254,26 @@ extension GGUFConversionTests {
     #expect(manifest.notes.contains { $0.contains("tokens 3 and 8 are both \"t3\"") })
   }
 
+  @Test func tokensThatEndATurnAreFoundByTheirNames() throws {
+    var file = GGUFBuilder.llama()
+    file.addTokenizer("gpt2", pre: "qwen2")
+    func change(_ key: String, _ value: GGUFBuilder.Value) throws {
+      let place = try #require(file.entries.firstIndex { $0.key == "tokenizer.ggml.\(key)" })
+      file.entries[place].value = value
+    }
+    var tokens = (0..<96).map { "t\($0)" }
+    (tokens[40], tokens[50], tokens[60]) = ("<|im_end|>", "<|endoftext|>", "<end_of_turn>")
+    try change("tokens", .strings(tokens))
+    try change("token_type", .int32s(tokens.indices.map { $0 == 40 || $0 == 50 ? 3 : 1 }))
+    #expect(try convert(file).store.configuration.endTokenIDs == [2, 40, 50, 60])
+    tokens[60] = "<|end|>"
+    try change("tokens", .strings(tokens))
+    #expect(try convert(file).store.configuration.endTokenIDs == [2, 40, 50, 60])
+    (tokens[61], tokens[62]) = ("<|call|>", "<|return|>")
+    try change("tokens", .strings(tokens))
+    #expect(try convert(file).store.configuration.endTokenIDs == [2, 40, 50, 61, 62])
+  }
+
   /// Files of the kind llama that leave the special tokens out have SentencePiece's.
   @Test func specialTokensOfSentencePieceAreTaken() throws {
     var file = GGUFBuilder.llama()

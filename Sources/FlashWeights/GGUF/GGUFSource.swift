@@ -46,11 +46,11 @@ package struct GGUFSource: ModelSource {
     files = model.files.map(\.data)
     let tensors = Self.tensors(model)
     self.tensors = tensors
-    configuration = try Self.configuration(metadata, tensors, files)
+    let text = try GGUFTokenizer(metadata, preTokenizer: preTokenizer)
+    configuration = try Self.configuration(metadata, tensors, files, endIDs: text.endIDs)
     var digests: [String] = []
     for file in model.files { digests.append(try file.headerDigest()) }
     digest = digests.count == 1 ? digests[0] : SHA256.digest(lines: digests)
-    let text = try GGUFTokenizer(metadata, preTokenizer: preTokenizer)
     predictors = try SourcePredictors(model)
     notes = text.notes
     companions = text.files
@@ -93,7 +93,7 @@ package struct GGUFSource: ModelSource {
   private static let longestArray = 4096
 
   private static func configuration(
-    _ metadata: GGUFFile, _ tensors: [String: SourceTensor], _ files: [SourceFile]
+    _ metadata: GGUFFile, _ tensors: [String: SourceTensor], _ files: [SourceFile], endIDs: [Int]
   ) throws(StoreError) -> JSONValue {
     let architecture = try metadata.string("general.architecture", limit: 256) ?? ""
     guard !architecture.isEmpty else {
@@ -139,6 +139,7 @@ package struct GGUFSource: ModelSource {
         ends.append(.integer(token))
       }
     }
+    for id in endIDs where !ends.contains(.integer(id)) { ends.append(.integer(id)) }
     json["derived.end_tokens"] = .array(ends)
     let begin = json["tokenizer.ggml.bos_token_id"]?.integer
     if let begin, begin < 0 || begin >= Int(Int32.max) { json["tokenizer.ggml.bos_token_id"] = nil }

@@ -5,6 +5,8 @@ struct GGUFTokenizer {
   private(set) var notes: [String] = []
   /// Nil where the file has no vocabulary.
   private(set) var tokenCount: Int?
+  /// Tokens that end a text or a turn by what they are called.
+  private(set) var endIDs: [Int] = []
 
   /// Reads what the metadata say; a kind or a splitter that nobody knows leaves the tokenizer out,
   /// with a note. `preTokenizer` names the splitter instead of `tokenizer.ggml.pre`.
@@ -18,6 +20,7 @@ struct GGUFTokenizer {
       notes.append("the file has no tokenizer: text commands will not work")
       return
     }
+    endIDs = vocabulary.endIDs
     if let twin = vocabulary.twin {
       let token = String(decoding: vocabulary.tokens[twin.second], as: UTF8.self)
       tokenCount = vocabulary.tokens.count
@@ -119,6 +122,24 @@ struct GGUFVocabulary {
     addsEnd = flag("add_eos_token") ?? false
     addsSpace = flag("add_space_prefix") ?? true
   }
+
+  /// Tokens that llama.cpp stops at by their text, whatever the file says of them: files of chat
+  /// models often name only one of them as an end, and some call them normal.
+  var endIDs: [Int] {
+    var ids = tokens.indices.filter { Self.endTexts.contains(tokens[$0]) }
+    // Where a message may end with a call, its end ends no turn (OpenAI's harmony).
+    if tokens.contains(Array("<|return|>".utf8)), tokens.contains(Array("<|call|>".utf8)) {
+      ids.removeAll { tokens[$0] == Array("<|end|>".utf8) }
+    }
+    return ids
+  }
+
+  private static let endTexts = Set(
+    [
+      "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",
+      "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
+      "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<｜end▁of▁sentence｜>",
+    ].map { Array($0.utf8) })
 
   /// Two tokens of one text, which llama.cpp refuses.
   var twin: (first: Int, second: Int)? {
