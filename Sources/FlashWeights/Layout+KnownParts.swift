@@ -67,8 +67,10 @@ extension Layout {
     part("attention.causal", "attention to later positions", [.bool(true)]),
     part("attention.scale", "another attention scale", [.integer(0), .number(0)]),
     part(
-      "rope.scaling.attn_factor", "a scaled rotary embedding",
-      [.integer(0), .integer(1), .number(0), .number(1)]),
+      "rope.scaling.attn_factor", "a scaled rotary embedding", scales,
+      unless: Condition(key: "derived.scales_rotary", equals: .bool(true))),
+    part(
+      "rope.scaling.yarn_log_multiplier", "YaRN's scale of attention", [.integer(0), .number(0)]),
     part("use_parallel_residual", "parallel attention", [.bool(false)]),
     part("embedding_scale", "a scaled embedding", scales),
     part("residual_scale", "a scaled residual", scales),

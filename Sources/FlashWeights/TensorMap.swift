@@ -68,6 +68,8 @@ struct TensorMap: Sendable {
         }
       }
     }
+    // They are in the configuration.
+    if source.spelling == .gguf { unused.subtract(GGUFRotary.tensorNames) }
     if configuration.hasTiedHead {
       try takeTiedHead(source: source, patterns: patterns, prefix: prefix, unused: &unused)
     }

@@ -2,15 +2,25 @@ internal import FlashIO
 internal import FlashKernels
 internal import Glibc
 
-/// RoPE's scaling as GGUF files say it: `rope.scaling.*`, or divisors of the frequencies in
-/// `rope_freqs.weight`, which mostly stand for Llama 3's scaling by wavelength.
+/// RoPE's scaling as GGUF files say it: `rope.scaling.*`; divisors of the frequencies in
+/// `rope_freqs.weight`, which mostly stand for Llama 3's scaling by wavelength; or LongRoPE's two
+/// lists in `rope_factors_short.weight` and `rope_factors_long.weight`.
 enum GGUFRotary {
+  private static let divisorsName = "rope_freqs.weight"
+  private static let shortName = "rope_factors_short.weight"
+  private static let longName = "rope_factors_long.weight"
+  /// The tensors that say something of RoPE.
+  static let tensorNames = [divisorsName, shortName, longName]
+
   /// The scaling in the spelling of checkpoints (`ConfigurationReader.scaling`); nil for none.
   static func scaling(
-    _ json: JSONValue, divisors tensor: SourceTensor?, files: [SourceFile]
+    _ json: JSONValue, tensors: [String: SourceTensor], files: [SourceFile]
   ) throws(StoreError) -> JSONValue? {
-    var scaling: JSONValue?
     let type = json[path: "rope.scaling.type"]?.string ?? "linear"
+    if type == "longrope" || tensors[shortName] != nil || tensors[longName] != nil {
+      return try longRope(json, tensors: tensors, files: files)
+    }
+    var scaling: JSONValue?
     // Zero stands for one in files that llama.cpp writes.
     let factor =
       json[path: "rope.scaling.factor"]?.number ?? json[path: "rope.scale_linear"]?.number ?? 0
@@ -20,9 +30,10 @@ enum GGUFRotary {
       if factor != 0, factor != 1 {
         scaling = .object(["type": .string("linear"), "factor": .number(factor)])
       }
+    case "yarn": scaling = try yarn(json, factor: factor, file: files.first?.path ?? "")
     default: scaling = .object(["type": .string(type)])
     }
-    guard let tensor else { return scaling }
+    guard let tensor = tensors[divisorsName] else { return scaling }
     let divisors = try values(of: tensor, files: files)
     if divisors.allSatisfy({ $0 == 1 }) { return scaling }
     let base = json[path: "rope.freq_base"]?.number ?? 10000
@@ -36,6 +47,56 @@ enum GGUFRotary {
     return .object([
       "type": .string("divisors"), "divisors": .array(divisors.map { .number(Double($0)) }),
     ])
+  }
+
+  /// A number of `rope.scaling.` where it says something: neither absent nor zero.
+  private static func number(_ name: String, _ json: JSONValue) -> Double? {
+    json[path: "rope.scaling.\(name)"]?.number.flatMap { $0 == 0 ? nil : $0 }
+  }
+
+  /// YaRN. llama.cpp multiplies cosines and sines by 1 + ln(factor) / 10, and by `attn_factor` and
+  /// `yarn_attn_factor` where the file has them.
+  private static func yarn(
+    _ json: JSONValue, factor: Double, file: String
+  ) throws(StoreError) -> JSONValue {
+    if let part = number("yarn_ext_factor", json), part != 1 {
+      throw StoreError(
+        .unsupportedModel, "a part of YaRN is not supported", file: file,
+        key: "rope.scaling.yarn_ext_factor", expected: "1", found: "\(part)")
+    }
+    var object: [String: JSONValue] = ["type": .string("yarn"), "factor": .number(factor)]
+    let extra = (number("attn_factor", json) ?? 1) * (number("yarn_attn_factor", json) ?? 1)
+    if extra != 1 {
+      object["attention_factor"] = .number(extra * (1 + 0.1 * log(max(factor, 1))))
+    }
+    object["beta_fast"] = number("yarn_beta_fast", json).map { .number($0) }
+    object["beta_slow"] = number("yarn_beta_slow", json).map { .number($0) }
+    object["original_max_position_embeddings"] = number("original_context_length", json)
+      .map { .integer(Int($0)) }
+    return .object(object)
+  }
+
+  /// LongRoPE. Which list counts follows from the length of the text, as in transformers; llama.cpp
+  /// goes by the context's size.
+  private static func longRope(
+    _ json: JSONValue, tensors: [String: SourceTensor], files: [SourceFile]
+  ) throws(StoreError) -> JSONValue {
+    func list(_ name: String) throws(StoreError) -> JSONValue {
+      guard let tensor = tensors[name] else {
+        throw StoreError(
+          .missingTensor, "LongRoPE needs this tensor", file: files.first?.path ?? "",
+          tensor: name)
+      }
+      return .array(try values(of: tensor, files: files).map { .number(Double($0)) })
+    }
+    var object: [String: JSONValue] = [
+      "type": .string("longrope"), "short_factor": try list(shortName),
+      "long_factor": try list(longName),
+      "attention_factor": .number(number("attn_factor", json) ?? 1),
+    ]
+    object["original_max_position_embeddings"] = number("original_context_length", json)
+      .map { .integer(Int($0)) }
+    return .object(object)
   }
 
   /// The values of a short tensor.

@@ -10,7 +10,8 @@ internal import FlashIO
 /// - `derived.vocabulary`: rows of the token embedding,
 /// - `derived.tied_head`: whether there is no output head of its own,
 /// - `derived.end_tokens`: the tokens that end a text or a turn,
-/// - `derived.rope_scaling`: RoPE's scaling, spelled as checkpoints do,
+/// - `derived.rope_scaling`: RoPE's scaling, spelled as checkpoints do, and
+///   `derived.scales_rotary`, whether it takes the file's factors of cosines and sines,
 /// - `derived.activation`: `relu` for PowerInfer's files, whose models have no other,
 /// - `derived.learned_positions`: rows of the table of positions less the two it begins with,
 /// - `derived.has.attn_q.bias` and so on: tensors that layer 0 has.
@@ -143,8 +144,10 @@ package struct GGUFSource: ModelSource {
     json["derived.end_tokens"] = .array(ends)
     let begin = json["tokenizer.ggml.bos_token_id"]?.integer
     if let begin, begin < 0 || begin >= Int(Int32.max) { json["tokenizer.ggml.bos_token_id"] = nil }
-    json["derived.rope_scaling"] = try GGUFRotary.scaling(
-      .object(json), divisors: tensors["rope_freqs.weight"], files: files)
+    let scaling = try GGUFRotary.scaling(.object(json), tensors: tensors, files: files)
+    json["derived.rope_scaling"] = scaling
+    json["derived.scales_rotary"] = .bool(
+      ["yarn", "longrope"].contains(scaling?[path: "type"]?.string))
     return .object(json)
   }
 
