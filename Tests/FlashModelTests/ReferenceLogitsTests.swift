@@ -8,7 +8,10 @@ import Testing
 
 /// Logits equal those of transformers and llama2.c, family by family.
 struct ReferenceLogitsTests {
-  static let families = ["llama", "llama3-rope", "llama-relu", "deci", "deci-relu", "opt"]
+  static let families = [
+    "llama", "llama3-rope", "llama-relu", "llama-yarn", "deci", "deci-relu", "opt", "falcon-40b",
+    "gemma3-linear", "phi3-longrope", "stablelm-parallel",
+  ]
 
   @Test(arguments: families, [3, 64])
   func logitsEqualTheFamilyReference(family: String, chunk: Int) throws {

@@ -5,7 +5,8 @@ internal import FlashWindow
 
 /// Runs of a decoder as tests compare them.
 package enum DecoderRuns {
-  /// The logits of every token `[tokens, vocabulary]`, fed in chunks as the options say.
+  /// The logits of every token `[tokens, vocabulary]`, all of them prompt, fed in chunks as the
+  /// options say.
   package static func logits(
     _ store: WeightStore, _ tokens: [Int32], options: DecoderOptions
   ) throws -> [Float] {
@@ -19,7 +20,7 @@ package enum DecoderRuns {
   package static func logits(_ decoder: Decoder, _ tokens: [Int32]) throws -> [Float] {
     decoder.reset()
     var rows: [Float] = []
-    try unsafe decoder.forward(tokens, logits: .all) { _, values in
+    try unsafe decoder.forward(tokens, promptEnd: tokens.count, logits: .all) { _, values in
       unsafe rows.append(contentsOf: values)
     }
     return rows
