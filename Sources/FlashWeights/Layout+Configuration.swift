@@ -15,6 +15,11 @@ extension Layout {
     let candidates = layouts.flatMap { layout in layout.recognizes.map { (layout, $0) } }
       .filter { $0.1.architecture == architecture }
     guard !candidates.isEmpty else {
+      if let part = missingPart(of: architecture) {
+        throw StoreError(
+          .unsupportedModel, "this architecture needs what the decoder has not: \(part)",
+          file: file, found: architecture)
+      }
       let known = Set(layouts.flatMap { $0.recognizes.map(\.architecture) }).sorted()
       throw StoreError(
         .unsupportedModel,

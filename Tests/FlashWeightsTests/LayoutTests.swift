@@ -6,6 +6,29 @@ import Testing
 /// Layouts: the folder and the binary agree, configurations are read right, and what the decoder
 /// does not compute is refused by name.
 struct LayoutTests {
+  /// An architecture that no layout could describe is refused with what the decoder lacks.
+  @Test(arguments: [
+    ("MambaForCausalLM", "state-space"), ("mamba2", "state-space"), ("nemotron_h", "state-space"),
+    ("falcon-h1", "state-space"), ("rwkv7", "RWKV"), ("deepseek2", "latent attention"),
+    ("BloomForCausalLM", "ALiBi"), ("T5ForConditionalGeneration", "encoder"),
+    ("qwen3next", "linear attention"), ("GPT2LMHeadModel", "Conv1D"),
+  ])
+  func whatAnArchitectureNeedsIsNamed(architecture: String, part: String) throws {
+    let json = JSONValue.object(["architectures": .array([.string(architecture)])])
+    let error = #expect(throws: StoreError.self) {
+      try Layout.recognizing(json, among: Layout.builtIn, file: "config.json")
+    }
+    #expect(error?.kind == .unsupportedModel && error?.found == architecture)
+    #expect(error?.problem.contains(part) == true)
+  }
+
+  @Test func noArchitectureOfALayoutIsCalledMissing() {
+    for layout in Layout.builtIn {
+      let names = layout.recognizes.map(\.architecture) + (layout.gguf?.architectures ?? [])
+      for name in names { #expect(Layout.missingPart(of: name) == nil, "\(name)") }
+    }
+  }
+
   @Test func binaryCarriesTheFolder() throws {
     let folder = SharedFiles.package + "/layouts"
     let names = try FileManager.default.contentsOfDirectory(atPath: folder)
