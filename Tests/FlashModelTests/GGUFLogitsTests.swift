@@ -1,6 +1,8 @@
+import FlashKernels
 import FlashModel
 import FlashTestSupport
 import FlashWeights
+import FlashWindow
 import Foundation
 import Testing
 
@@ -53,6 +55,48 @@ struct GGUFLogitsTests {
     let full = try array(Float.self, "\(path)F32.reference-logits.llamacpp.f32")
     let ratio = Self.perplexity(found, tokens) / Self.perplexity(full, tokens)
     #expect(abs(ratio - 1) < 5e-3, "perplexity of \(type) over that of F32")
+  }
+
+  /// Types from tensor to tensor as llama.cpp's Q4_K_M has them: q6_K for the values and the down
+  /// projection of some layers and for the embedding, q4_K for the rest.
+  @Test func mixedTypesRunAsTheirValues() throws {
+    var file = GGUFBuilder.llama(type: .q4_K)
+    let finer = GGUFBuilder.llama(type: .q6_K)
+    for (index, tensor) in finer.tensors.enumerated() {
+      let name = tensor.name
+      if name == "token_embd.weight" || name == "blk.0.attn_v.weight"
+        || name == "blk.0.ffn_down.weight"
+      {
+        file.tensors[index] = tensor
+      }
+    }
+    let folder = try ProjectFiles.TemporaryFolder()
+    try Data(file.bytes).write(to: URL(filePath: folder.path + "/mixed.gguf"))
+    let kept = try ConvertedStore(folder.path + "/mixed.gguf", StoreFormats())
+    let store = kept.store
+    #expect(store.tensor(.tokenEmbedding)?.format == .q6_K)
+    let formats = [0, 1].map { layer in
+      [TensorRole.query, .key, .value, .attentionOutput].map {
+        store.tensor($0, layer: layer)?.format
+      }
+    }
+    #expect(formats[0] == [.q4_K, .q4_K, .q6_K, .q4_K])
+    #expect(formats[1] == [.q4_K, .q4_K, .q4_K, .q4_K])
+    let parts = store.manifest.bundles.map { $0.parts.map(\.format) }
+    #expect(parts[0] == [.q4_K, .q6_K, .q4_K] && parts[1] == [.q4_K, .q4_K, .q4_K])
+    let tokens = (0..<24).map { Int32($0 * 29 % 96) }
+    var options = DecoderOptions()
+    options.threadCount = 2
+    let found = try DecoderRuns.logits(store, tokens, options: options)
+    var limited = try DecoderRuns.limited(options, store, percent: 0)
+    // Rows of logits are part of the plan.
+    limited.storage.memoryLimit = limited.storage.memoryLimit! + (1 << 20)
+    let streamed = try DecoderRuns.logits(store, tokens, options: limited)
+    #expect(streamed.map(\.bitPattern) == found.map(\.bitPattern))
+    // The same values in f32: what is left is the rounding of activations and of down.
+    let full = try ConvertedStore(folder.path + "/mixed.gguf", .f32)
+    let expected = try DecoderRuns.logits(full.store, tokens, options: options)
+    #expect(DecoderRuns.relativeDifference(found, expected) < 0.15)
   }
 
   /// Perplexity of each token after those before it, from logits `[tokens, vocabulary]`.
