@@ -35,15 +35,14 @@ package struct Calibrator {
   let kernels: Kernels
   let threadCount: Int
 
-  /// - Throws: `CalibrationError.nothingIsSilent`.
+  /// - Throws: `CalibrationError.nothingIsSilent` or `hasExperts`.
   package init(
     store: WeightStore, text: CalibrationText, options: CalibrationOptions
   ) throws(CalibrationError) {
     let configuration = store.configuration
+    try Self.check(configuration)
     guard let rule = FiringRule(configuration) else {
-      throw .nothingIsSilent(
-        architecture: configuration.architecture,
-        activation: configuration.activation.rawValue)
+      preconditionFailure("what was checked has a rule")
     }
     self.store = store
     self.text = text
@@ -55,8 +54,11 @@ package struct Calibrator {
 
   /// Whether a model has neurons that are silent at times, so that predicting pays.
   ///
-  /// - Throws: `CalibrationError.nothingIsSilent`.
+  /// - Throws: `CalibrationError.nothingIsSilent` or `hasExperts`.
   package static func check(_ configuration: ModelConfiguration) throws(CalibrationError) {
+    guard configuration.routing == nil else {
+      throw .hasExperts(architecture: configuration.architecture)
+    }
     guard FiringRule(configuration) == nil else { return }
     throw .nothingIsSilent(
       architecture: configuration.architecture, activation: configuration.activation.rawValue)

@@ -79,7 +79,7 @@ struct ScratchShape {
       hiddenByteCount = (predictor.hiddenByteCount(kernels) + 63) / 64 * 64
     }
     usesPredictor = predictor != nil
-    keepsLayerInput = configuration.layerOrder.isParallel && configuration.activation.isSparse
+    keepsLayerInput = configuration.layerOrder.isParallel && configuration.hasSilentNeurons
   }
 }
 

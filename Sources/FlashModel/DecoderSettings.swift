@@ -109,8 +109,7 @@ struct DecoderSettings {
       case .dense, .predicted: .no
       case .exact: .required
       case .auto:
-        manifest.configuration.activation.isSparse && manifest.configuration.routing == nil
-          ? .ifItFits : .no
+        manifest.configuration.hasSilentNeurons ? .ifItFits : .no
       }
     return MemoryDemand(
       items: { settings.items(contextLength: $0) }, contextLength: options.contextLength,
@@ -144,10 +143,9 @@ struct DecoderSettings {
   /// where they were asked for.
   func mode(for plan: MemoryPlan) -> SparsityMode {
     if predictor != nil { return .predicted }
-    let configuration = manifest.configuration
-    guard options.sparsity != .dense, configuration.activation.isSparse,
-      configuration.routing == nil
-    else { return .dense }
+    guard options.sparsity != .dense, manifest.configuration.hasSilentNeurons else {
+      return .dense
+    }
     if case .streamed = plan.feedForward { return .dense }
     return .exact
   }

@@ -120,6 +120,9 @@ extension Activation {
 }
 
 extension ModelConfiguration {
+  /// Whether runs may leave out neurons that do not fire: those of experts are computed all.
+  package var hasSilentNeurons: Bool { activation.isSparse && routing == nil }
+
   /// A neuron of a sparse activation contributes exactly zero where its pre-activation is not above
   /// this.
   package var firingThreshold: Float { Float(activationThreshold ?? 0) }

@@ -3,8 +3,14 @@ import FlashWeights
 
 /// The reads that an expert is cut into.
 package enum ExpertReads {
-  /// 256 KiB reads reach the sequential rate of this kind of device, sixteen at a time.
+  /// About what each brings: 256 KiB reads reach the sequential rate of this kind of device,
+  /// sixteen at a time.
   package static let byteCount = 256 << 10
+
+  /// Reads of about equal length for so many bytes: their lengths are near `byteCount`.
+  package static func count(_ byteCount: Int) -> Int {
+    max(1, (byteCount + Self.byteCount / 2) / Self.byteCount)
+  }
 }
 
 /// Brings a layer's experts into slots of the window cache, each by itself, so that the first of
@@ -12,7 +18,7 @@ package enum ExpertReads {
 ///
 /// An expert that is cached is a hit. One that is not is read whole into a slot that is free or
 /// that the policy gives up; where there is none, into a spare place that is given up after use.
-/// Reads go out in ascending order, as many as there are places for, the others as places come free.
+/// Reads go out in ascending order, as many as there are places for, others as places come free.
 /// Every place holds any expert, so a guess that was right is not copied: its place and the slot's
 /// are exchanged. Nothing allocates after `init`.
 @safe final class ExpertLoader {
@@ -255,7 +261,7 @@ package enum ExpertReads {
         continue
       }
       let extent = bundles[layer].extent(ofExpert: Int(entries[next].expert))
-      let reads = Self.readCount(extent.widened(toUnit: unit))
+      let reads = ExpertReads.count(extent.widened(toUnit: unit).byteCount)
       guard
         flyingCount == 0 || flyingCount < Self.flyingLimit && flyingReadCount + reads <= readLimit
       else { return }
@@ -275,24 +281,21 @@ package enum ExpertReads {
     }
   }
 
-  private static func readCount(_ extent: FileExtent) -> Int {
-    (extent.byteCount + ExpertReads.byteCount - 1) / ExpertReads.byteCount
-  }
-
   private func submit(
     _ extent: FileExtent, into place: Int32
   ) throws(ReadFailure) -> ReadBatch {
     let address = unsafe addresses[Int(place)]
     let widened = extent.widened(toUnit: unit)
-    let count = Self.readCount(widened)
-    for index in 0..<count {
-      let start = index * ExpertReads.byteCount
+    let share = widened.byteCount / ExpertReads.count(widened.byteCount)
+    let length = (share + unit) / unit * unit
+    var count = 0
+    for start in stride(from: 0, to: widened.byteCount, by: length) {
       let piece = FileExtent(
-        offset: widened.offset + start,
-        byteCount: min(ExpertReads.byteCount, widened.byteCount - start))
+        offset: widened.offset + start, byteCount: min(length, widened.byteCount - start))
       let request = unsafe ReadRequest(
         fileIndex: Self.fileIndex, extent: piece, destination: address + start)
-      unsafe (requests + index).initialize(to: request)
+      unsafe (requests + count).initialize(to: request)
+      count += 1
     }
     return try unsafe engine.submit(UnsafeBufferPointer(start: requests, count: count))
   }
@@ -308,7 +311,7 @@ package enum ExpertReads {
       }
     } else {
       flyingCount -= 1
-      flyingReadCount -= Self.readCount(extent.widened(toUnit: unit))
+      flyingReadCount -= ExpertReads.count(extent.widened(toUnit: unit).byteCount)
       try engine.wait(for: batch)
     }
     entries[index].isHit = true

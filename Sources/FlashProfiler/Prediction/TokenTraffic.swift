@@ -109,10 +109,10 @@ extension TokenTraffic {
       for bundle in manifest.bundles {
         if let activeExperts, bundle.expertCount != nil {
           let misses = Double(activeExperts) * missRate
-          let byteCount = Double(bundle.extent(ofExpert: 0).byteCount)
+          let byteCount = bundle.extent(ofExpert: 0).byteCount
           lookUpCount += Double(activeExperts)
-          reads.byteCount += misses * byteCount
-          reads.count += misses * (byteCount / Double(ExpertReads.byteCount)).rounded(.up)
+          reads.byteCount += misses * Double(byteCount)
+          reads.count += misses * Double(ExpertReads.count(byteCount))
           readCallCount += misses
           continue
         }
@@ -166,8 +166,7 @@ extension TokenTraffic {
     for part in bundle.parts {
       let byteCount =
         active * Double(bundle.neuronsPerExpert * part.format.byteCount(width: bundle.width))
-      let work = RowWork(
-        part.format, part.role == .down ? .accumulate : .dot, isScattered: true)
+      let work = RowWork(part.format, part.role == .down ? .accumulate : .dot)
       weightByteCounts[work, default: 0] += byteCount
       coveringByteCounts[work, default: 0] += byteCount * hitRate
     }

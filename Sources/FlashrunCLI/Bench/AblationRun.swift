@@ -22,7 +22,7 @@ struct AblationRun: Sendable {
   private var store: WeightStore { passes.store }
   private var console: Console { passes.console }
   private var flag: CancellationFlag { passes.flag }
-  private var isSparse: Bool { store.configuration.activation.isSparse }
+  private var isSparse: Bool { store.configuration.hasSilentNeurons }
   private var steps: [AblationStep] { AblationStep.steps(for: store.configuration) }
   /// Whether predictors say what fires.
   private var isPredicted: Bool {
@@ -32,6 +32,13 @@ struct AblationRun: Sendable {
   /// - Throws: `Failure` where a row does not fit the limit or chooses other tokens, and what
   ///   opening, reading and writing throws.
   func run() throws {
+    guard store.configuration.routing == nil else {
+      throw Failure(
+        .usage,
+        "--ablation takes away what is done with neurons one by one: a model with experts has none "
+          + "of that",
+        hints: ["--mem-limit 25%,50%,100% shows what a window of experts saves"])
+    }
     if !isSparse {
       console.notice(
         "no neuron of this model is ever silent (\(store.configuration.activation.rawValue)), so "

@@ -20,7 +20,7 @@ enum AblationStep: String, CaseIterable, Sendable {
 
   /// The steps that a model can take: those in between need neurons that are silent.
   static func steps(for configuration: ModelConfiguration) -> [AblationStep] {
-    configuration.activation.isSparse ? allCases : [.naive, .hybrid, .overlap]
+    configuration.hasSilentNeurons ? allCases : [.naive, .hybrid, .overlap]
   }
 
   var title: String {

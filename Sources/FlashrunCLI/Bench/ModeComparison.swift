@@ -27,7 +27,7 @@ struct ModeComparison: Sendable {
   func run() throws {
     // What does not fit is said before anything is measured.
     let sets = try optionSets.map { try configurations($0) }
-    let isSparse = store.configuration.activation.isSparse
+    let isSparse = store.configuration.hasSilentNeurons
     var text = PromptText(store.configuration, isWritten: isSparse, seed: seed)
     for set in sets where !passes.flag.isCancelled {
       // The quickest configuration writes the prompts.
@@ -81,10 +81,12 @@ struct ModeComparison: Sendable {
 
   /// The modes that the model can run in.
   private var modes: [SparsityChoice] {
-    guard store.configuration.activation.isSparse else {
+    guard store.configuration.hasSilentNeurons else {
       passes.console.notice(
-        "no neuron of this model is ever silent (\(store.configuration.activation.rawValue)): "
-          + "dense is its only mode")
+        store.configuration.routing == nil
+          ? "no neuron of this model is ever silent "
+            + "(\(store.configuration.activation.rawValue)): dense is its only mode"
+          : "this model's experts are chosen by its router, exactly: dense is its only mode")
       return [.dense]
     }
     guard certificate != nil else {

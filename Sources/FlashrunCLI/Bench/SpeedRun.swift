@@ -29,7 +29,7 @@ struct SpeedRun: Sendable {
   /// - Throws: what opening a model and generating throws.
   func run() throws {
     let isWritten =
-      store.configuration.activation.isSparse && configurations.contains { $0.mode != .dense }
+      store.configuration.hasSilentNeurons && configurations.contains { $0.mode != .dense }
     var text = PromptText(store.configuration, isWritten: isWritten, seed: seed)
     var notes: [String] = []
     for configuration in configurations where !flag.isCancelled {

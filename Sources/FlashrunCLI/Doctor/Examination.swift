@@ -68,7 +68,7 @@ struct Examination {
 
   private func memoryRoom(_ store: WeightStore, _ options: EngineOptions) throws -> MemoryRoomCheck
   {
-    let isSparse = store.configuration.activation.isSparse
+    let isSparse = store.configuration.hasSilentNeurons
     let resolved = try options.resolved(for: store).decoder
     let limit = resolved.storage.memoryLimit ?? Int.max
     var check = MemoryRoomCheck(
@@ -126,7 +126,7 @@ struct Examination {
           byteCount: store.modelByteCount, isSynthetic: store.manifest.synthetic != nil),
         path: store.path),
       CalibrationCheck(
-        isSparse: store.configuration.activation.isSparse,
+        isSparse: store.configuration.hasSilentNeurons,
         certificate: certificate.map { ($0.textName, $0.perplexityChange) },
         hasPredictors: store.calibration?.predicts == true, path: store.path),
     ]

@@ -45,7 +45,7 @@ struct HostMeasurement {
     for tensor in manifest.tensors where tensor.rows > 1 {
       widths[RowWork(tensor.format)] = tensor.width
     }
-    let isSparse = manifest.configuration.activation.isSparse
+    let isSparse = manifest.configuration.hasSilentNeurons
     for bundle in manifest.bundles {
       for part in bundle.parts {
         let operation: RowWork.Operation = part.role == .down ? .accumulate : .dot

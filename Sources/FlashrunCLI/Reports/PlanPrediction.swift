@@ -85,9 +85,11 @@ package struct PlanPrediction: Encodable, Sendable {
       store, options, plans: entries.compactMap(\.plan), room: (plan.limit ?? .max) - process)
     rates = Rates(host)
     let isSparse = entries.contains { $0.mode != .dense && $0.plan != nil }
-    activity = Activity(
-      NeuronActivity(
-        store, isSparse: isSparse, isPredicted: entries.contains { $0.mode == .predicted }))
+    activity =
+      Activity(store.configuration)
+      ?? Activity(
+        NeuronActivity(
+          store, isSparse: isSparse, isPredicted: entries.contains { $0.mode == .predicted }))
     remarks = host.remarks
     limits = entries.map { entry in
       guard let plan = entry.plan else { return entry.limit }
@@ -193,6 +195,19 @@ extension RowWork {
 }
 
 extension PlanPrediction.Activity {
+  /// Of a model with experts; nil where there are none.
+  fileprivate init?(_ configuration: ModelConfiguration) {
+    guard let active = configuration.routing?.activeCount,
+      let count = configuration.layers.compactMap(\.expertCount).max()
+    else { return nil }
+    fraction = Double(active) / Double(count)
+    (source, explanation) = (
+      "experts",
+      "\(active) of \(count) experts of a layer are computed for a token; each is taken to be "
+        + "chosen as often as another (`io replay` of a trace knows better)"
+    )
+  }
+
   init(_ activity: NeuronActivity) {
     fraction = activity.fraction
     let share = Units.threeDigits(activity.fraction * 100) + " %"
