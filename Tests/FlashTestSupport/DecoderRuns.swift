@@ -72,7 +72,8 @@ extension DecoderRuns {
         floor = error.requiredByteCount
       }
     }
-    limited.storage.memoryLimit = floor + (plan.residentByteCount - floor) * percent / 100
+    let most = options.storage.residency == .window ? plan.byteCount : plan.residentByteCount
+    limited.storage.memoryLimit = floor + (most - floor) * percent / 100
     return limited
   }
 
