@@ -75,7 +75,9 @@ struct CalibrationMemory {
       available, Self.trainingPositions, Self.statesByteCount / max(1, 4 * width),
       Self.scratchByteCount / max(1, perPosition))
     guard let limit else { return positions }
-    return try fitting(positions, available: available, limit: limit) {
+    return try fitting(
+      positions, available: available, limit: limit, fixes: ["a smaller --budget"]
+    ) {
       training(positions: $0, gateByteCount: gateByteCount, budget: budget)
     }
   }
@@ -84,26 +86,26 @@ struct CalibrationMemory {
   ///
   /// - Throws: `MemoryPlanError` where not even the fewest fit.
   func pricingPositions(
-    limit: Int?, available: Int, gateByteCount: Int, predictorByteCount: Int
+    limit: Int?, available: Int, predictorByteCount: Int
   ) throws(MemoryPlanError) -> Int {
     let positions = min(
       available, Self.pricingPositions, Self.statesByteCount / max(1, 4 * width))
     guard let limit else { return positions }
-    return try fitting(positions, available: available, limit: limit) { positions in
+    return try fitting(positions, available: available, limit: limit, fixes: []) { positions in
       [
         .init(
           "process", ProcessBudget.byteCount(threadCount: threadCount), "code, runtime, stacks"),
         .init(
           "sample", positions * (4 * width + widest / 8 + 3 * widest),
           "states and firings of one layer, \(positions) positions"),
-        .init("gates", gateByteCount, "deciding rows of one layer"),
         .init("predictors", 2 * predictorByteCount, "one layer's, as stored and as run"),
       ]
     }
   }
 
   private func fitting(
-    _ most: Int, available: Int, limit: Int, _ items: (Int) -> [MemoryPlan.Item]
+    _ most: Int, available: Int, limit: Int, fixes: [String],
+    _ items: (Int) -> [MemoryPlan.Item]
   ) throws(MemoryPlanError) -> Int {
     func sum(_ positions: Int) -> Int { items(positions).reduce(0) { $0 + $1.byteCount } }
     let least = min(available, Self.leastPositions)
@@ -112,7 +114,7 @@ struct CalibrationMemory {
     guard sum(positions) <= limit else {
       throw MemoryPlanError(
         limit: limit, requiredByteCount: sum(positions), items: items(positions),
-        fixes: ["a smaller --budget", "--mem-limit \(sum(positions))"])
+        fixes: fixes + ["--mem-limit \(sum(positions))"])
     }
     return positions
   }

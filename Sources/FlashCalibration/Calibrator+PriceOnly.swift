@@ -55,7 +55,7 @@ extension Calibrator {
       progress(.predictors, index, count)
       if isCancelled() { throw CalibrationError.cancelled }
       let predictor = try store.predictor(layer: index)
-      let seen = try sample.load(layer: index, downNorms: try reader.layer(index).downNorms)
+      let seen = try sample.load(layer: index, downNorms: try reader.downNorms(index))
       layers.append(
         PricedLayer(
           predictor, LayerPricing(predictor, seen, kernels: kernels, pool: pool),

@@ -74,8 +74,7 @@ extension Calibrator {
     let positions = try memory.pricingPositions(
       limit: options.decoder.storage.memoryLimit,
       available: text.pricing.reduce(0) { $0 + $1.count },
-      gateByteCount: store.manifest.bundles.map { $0.neuronCount * $0.lastPartByteCount }.max()
-        ?? 0, predictorByteCount: layers.map(\.predictorByteCount).max() ?? 0)
+      predictorByteCount: layers.map(\.predictorByteCount).max() ?? 0)
     let chunks = pricedChunks(positions)
     let sample = try sample(
       capacity: chunks.count * (chunks.first?.count ?? 0), stateFormat: .f32)

@@ -163,7 +163,7 @@ struct PriceOnlyTests {
       threadCount: 2)
     func positions(_ limit: Int?) throws(MemoryPlanError) -> Int {
       try memory.pricingPositions(
-        limit: limit, available: 10_000, gateByteCount: 1 << 20, predictorByteCount: 1 << 20)
+        limit: limit, available: 10_000, predictorByteCount: 1 << 20)
     }
     #expect(try positions(nil) == CalibrationMemory.pricingPositions)
     #expect(try positions(1 << 30) == CalibrationMemory.pricingPositions)

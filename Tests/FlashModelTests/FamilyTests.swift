@@ -37,7 +37,10 @@ struct FamilyTests {
 
   /// At positions where the likeliest token leads by 1 % of the largest logit, or in bf16 at all:
   /// the likeliest tokens of these untrained models lie as close together as 0.03 %, and a q8_0 of
-  /// rows of two blocks moves logits by 1 %.
+  /// rows of two blocks moves logits by 1 %. Of all 552 positions, KV in f32, 529 (95.8 %) keep
+  /// theirs where weights alone are rounded to q8_0 and the arithmetic is f32, and 520 (94.2 %)
+  /// where activations are rounded to 8 bits too, as GGML does; attention's and the feed-forward
+  /// part's roundings cost about the same, and the head's next to nothing.
   @Test(
     .enabled(if: isOptimizedBuild, "needs an optimized build"), arguments: [RowFormat.bf16, .q8_0])
   func likeliestTokensSurviveRounding(format: RowFormat) throws {

@@ -34,13 +34,30 @@ struct LayerReader {
   /// - Throws: `StoreError` where the file cannot be read.
   func layer(_ index: Int) throws(StoreError) -> Layer {
     let layout = manifest.bundles[index]
+    let part = layout.parts[layout.parts.count - 1]
+    let (rows, norms) = try neurons(ofLayer: index, keepsGates: true)
+    return Layer(
+      gates: GateRows(format: part.format, width: layout.width, bytes: rows, kernels: kernels),
+      decidingBias: try bias(part.role, layer: index), downNorms: norms)
+  }
+
+  /// The norms alone, which take no memory to speak of.
+  ///
+  /// - Throws: as `layer`.
+  func downNorms(_ index: Int) throws(StoreError) -> [Float] {
+    try neurons(ofLayer: index, keepsGates: false).downNorms
+  }
+
+  private func neurons(
+    ofLayer index: Int, keepsGates: Bool
+  ) throws(StoreError) -> (gates: [UInt8], downNorms: [Float]) {
+    let layout = manifest.bundles[index]
     let deciding = layout.parts.count - 1
-    let part = layout.parts[deciding]
     guard let down = layout.parts.firstIndex(where: { $0.role == .down }) else {
       preconditionFailure("a bundle has a down row")
     }
     var rows: [UInt8] = []
-    rows.reserveCapacity(layout.neuronCount * layout.lastPartByteCount)
+    if keepsGates { rows.reserveCapacity(layout.neuronCount * layout.lastPartByteCount) }
     var norms: [Float] = []
     norms.reserveCapacity(layout.neuronCount)
     let values = FloatMatrix(1, layout.width)
@@ -54,8 +71,10 @@ struct LayerReader {
         for place in 0..<layout.neuronsPerStride where norms.count < layout.neuronCount {
           let start = unsafe base + stride * layout.stride
           let gate = unsafe start + layout.offset(ofPart: deciding, neuron: place)
-          unsafe rows.append(
-            contentsOf: UnsafeRawBufferPointer(start: gate, count: layout.lastPartByteCount))
+          if keepsGates {
+            unsafe rows.append(
+              contentsOf: UnsafeRawBufferPointer(start: gate, count: layout.lastPartByteCount))
+          }
           unsafe kernels.decodeRow(
             layout.parts[down].format, width: layout.width,
             row: start + layout.offset(ofPart: down, neuron: place), into: values.values)
@@ -67,9 +86,7 @@ struct LayerReader {
         }
       }
     }
-    return Layer(
-      gates: GateRows(format: part.format, width: layout.width, bytes: rows, kernels: kernels),
-      decidingBias: try bias(part.role, layer: index), downNorms: norms)
+    return (rows, norms)
   }
 
   private func bias(_ role: TensorRole, layer: Int) throws(StoreError) -> [Float]? {
