@@ -174,7 +174,9 @@ struct LimitModelTests {
   private static let device = DeviceProfile(
     bandwidth: 10e6, readsPerSecond: 1000, readByteCount: 4096)
 
-  private func model(_ header: TraceHeader, wanted: Bool = true) throws -> LimitModel {
+  private func model(
+    _ header: TraceHeader, wanted: Bool = true, replay: ReadReplay.Outcome? = nil
+  ) throws -> LimitModel {
     let path = RecordedRunSamples.path()
     if wanted {
       try RecordedRunSamples.write(path, header: header)
@@ -182,7 +184,7 @@ struct LimitModelTests {
       try RecordedRunSamples.write(path, header: header, wanted: nil, purpose: .stream)
     }
     return try #require(
-      LimitModel(try RecordedRunSamples.run(path), device: Self.device, replay: nil))
+      LimitModel(try RecordedRunSamples.run(path), device: Self.device, replay: replay))
   }
 
   @Test func atItsOwnLimitARunIsPredictedAsItWas() throws {
@@ -194,6 +196,17 @@ struct LimitModelTests {
     let speed = try #require(own.speed)
     #expect(abs(speed.tokensPerSecond - 100) < 1e-6 && own.residency == .windowed)
     #expect(own.slotCount == 8 && own.reads.count == 4 && abs(own.hitRate! - 1.0 / 3) < 1e-9)
+  }
+
+  @Test func aDeviceThatIsSlowerWhenReplayedSaysNothingOfTheRun() throws {
+    func tokensPerSecond(replayedIn seconds: Double) throws -> Double {
+      let replay = ReadReplay.Outcome(decodeSeconds: seconds, decodedTokenCount: 1)
+      let model = try model(RecordedRunSamples.header(), replay: replay)
+      return try #require(model.prediction(limit: 50_000) { _ in 6 }.speed).tokensPerSecond
+    }
+    // The recorded token took 10 ms.
+    #expect(try tokensPerSecond(replayedIn: 5) == tokensPerSecond(replayedIn: 0.01))
+    #expect(try tokensPerSecond(replayedIn: 0.008) > tokensPerSecond(replayedIn: 0.01))
   }
 
   @Test func moreMemoryNeverMakesItSlower() throws {
@@ -262,7 +275,11 @@ struct LimitModelTests {
         #expect(point.missRatio >= bound.missRatio - 1e-12, "\(curve.name)")
       }
     }
+    report.ceiling = ReplayReport.Ceiling(
+      engine: "io_uring", files: [], reads: 1, bytes: 4096, seconds: 10, promptSeconds: 0,
+      bytesPerSecond: 410, tokensPerSecond: 0.1)
     let html = report.page.html
+    #expect(html.contains("less than the run reached: the device is slower at this moment"))
     #expect(html.contains("plain LRU") && html.contains("a &lt; b") && !html.contains("http://"))
   }
 }

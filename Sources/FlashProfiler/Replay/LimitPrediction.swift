@@ -57,7 +57,9 @@ package struct LimitModel: Sendable {
       count: decode.readCount, byteCount: decode.readByteCount)
     let expected = device.map { Self.seconds(recorded, $0) } ?? 0
     let tokens = Double(max(1, replay?.decodedTokenCount ?? 1))
-    let measured = replay.map { $0.decodeSeconds / tokens }
+    // The recorded reads took no longer than the token: a device that is slower at this moment says
+    // nothing of that run.
+    let measured = replay.map { min($0.decodeSeconds / tokens, decode.seconds) }
     correction = if let measured, expected > 0, measured > 0 { measured / expected } else { 1 }
     let flash = expected * correction
     // Where the run stalled, what it did not stall for was covered; where it did not, at least its

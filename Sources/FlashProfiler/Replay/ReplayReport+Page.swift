@@ -70,8 +70,11 @@ extension ReplayReport {
       return "From the recorded arithmetic and the device's rates."
     }
     let share = recorded.tokensPerSecond / ceiling.tokensPerSecond
-    return "The same reads without arithmetic allow \(Quantity.number(ceiling.tokensPerSecond)) "
-      + "tok/s; the run reached \(Quantity.percent(share)) of that."
+    let allowed =
+      "The same reads without arithmetic allow \(Quantity.number(ceiling.tokensPerSecond)) tok/s"
+    return share > 1
+      ? "\(allowed), less than the run reached: the device is slower at this moment."
+      : "\(allowed); the run reached \(Quantity.percent(share)) of that."
   }
 
   private var windowSection: ReportSection? {
