@@ -35,7 +35,7 @@ struct ProbeTests {
     #expect(result.sizes == sizes && result.depths == [1, 4])
     #expect(result.sweep.count == sizes.count * 2)
     #expect(result.sweep.allSatisfy { $0.readCount > 0 && $0.p(50) <= $0.p(99) })
-    #expect(result.sequential.count == 3 && result.methods.count >= 4)
+    #expect(result.sequential.count == 4 && result.methods.count >= 4)
     #expect(result.isComplete && result.coldness != nil)
     #expect(result.remarks.contains { $0.hasPrefix("reads of") && $0.contains("4 MiB") })
     #expect(ProbeAdvice(result)?.mergeGap ?? 0 > 0)

@@ -124,10 +124,10 @@ extension NeuronActivity {
       source: source)
   }
 
-  /// Of `synth --shape decilm-6b --active 0.08` under `lru`, in runs of 32 greedy tokens with the
-  /// window full of other text.
+  /// Of `synth --shape decilm-6b --active 0.08` under `lfru`, in `bench -n 64 -r 2` at 51 to 85 %
+  /// of its bytes.
   private static let syntheticShares: [(room: Double, missing: Double)] = [
-    (1, 0.18), (2.98, 0.097), (4.95, 0.056), (7.4, 0.036),
+    (0.21, 0.859), (0.95, 0.363), (1.93, 0.130), (3.65, 0.073), (6.1, 0.032), (8.6, 0.018),
   ]
 
   /// A trained model's, in lack of anything nearer: 8 % of the neurons of the bundled sample fire

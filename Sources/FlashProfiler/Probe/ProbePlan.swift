@@ -32,7 +32,7 @@ package struct ProbePlan: Sendable, Equatable {
 
   /// Of the reads in order.
   static let sequentialByteCount = 1 << 20
-  static let sequentialDepths = [1, 8, 32]
+  static let sequentialDepths = [1, 4, 8, 32]
   /// Places of the check for caches.
   static let coldnessReadCount = 128
   /// Memory for reads in flight; what does not fit shares it.

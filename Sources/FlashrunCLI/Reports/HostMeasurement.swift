@@ -18,6 +18,8 @@ struct HostMeasurement {
   /// Far more than the caches of most hosts; less where the limit leaves less.
   private static let wantedByteCount = 256 << 20
   private static let leastByteCount = 8 << 20
+  private static let rounds = 3
+  private static let roundDuration = Duration.milliseconds(40)
 
   /// - Parameters:
   ///   - plans: of the runs that are predicted; what they read decides what is measured.
@@ -53,7 +55,15 @@ struct HostMeasurement {
         if isSparse { widths[RowWork(part.format, operation, isScattered: true)] = bundle.width }
       }
     }
-    for (work, width) in widths { rates.arithmetic[work] = probe.rate(work, width: width) }
+    // Each kind several times, apart: what a host takes away for a tenth of a second falls on one.
+    var found: [RowWork: [Double]] = [:]
+    for _ in 0..<Self.rounds {
+      for (work, width) in widths {
+        found[work, default: []].append(
+          probe.rate(work, width: width, duration: Self.roundDuration))
+      }
+    }
+    rates.arithmetic = found.mapValues { $0.sorted()[$0.count / 2] }
     rates.memory = unsafe MemoryProbe.bandwidth(
       of: UnsafeRawBufferPointer(arena.bytes), pool: pool, duration: .milliseconds(200))
     if byteCount < MemoryProbe.leastByteCount {
