@@ -37,7 +37,7 @@ struct FamilyTests {
 
   /// At positions where the likeliest token leads by 1 % of the largest logit, or in bf16 at all:
   /// the likeliest tokens of these untrained models lie as close together as 0.03 %, and a q8_0 of
-  /// rows of two blocks moves logits by 1 %. Of all 552 positions, KV in f32, 529 (95.8 %) keep
+  /// rows of two blocks moves logits by 1 %. Of the 552 of dense ones, KV in f32, 529 (95.8 %) keep
   /// theirs where weights alone are rounded to q8_0 and the arithmetic is f32, and 520 (94.2 %)
   /// where activations are rounded to 8 bits too, as GGML does; attention's and the feed-forward
   /// part's roundings cost about the same, and the head's next to nothing.
@@ -62,7 +62,7 @@ struct FamilyTests {
       agreement.all += decided.count
     }
     #expect(Double(agreement.same) >= 0.95 * Double(agreement.all), "\(agreement)")
-    #expect(agreement.all >= Self.families.count * 24 * 9 / 10)
+    #expect(agreement.all >= Self.families.count * 24 * 8 / 10)
   }
 
   /// The most logit of a position, its token, and how far the next is behind it.
