@@ -38,9 +38,9 @@ extension ConfigurationReader {
     }
     var types: [Bool] = []
     for value in values {
-      switch value.string {
-      case "sliding_attention": types.append(true)
-      case "full_attention": types.append(false)
+      switch value {
+      case .string("sliding_attention"), .integer(1): types.append(true)
+      case .string("full_attention"), .integer(0): types.append(false)
       default:
         throw StoreError(
           .unsupportedModel, "an attention of this type is not supported", file: file,

@@ -58,6 +58,13 @@ extension Layout {
   /// applies to no architecture but those whose layouts read them.
   static let knownGGUFParts: [Requirement] = [
     part("expert_count", "a mixture of experts", [.integer(0)]),
+    part("expert_weights_scale", "scaled experts", scales),
+    part("expert_group_count", "groups of experts", [.integer(0), .integer(1)]),
+    part("leading_dense_block_count", "layers without experts", [.integer(0)]),
+    part("interleave_moe_layer_step", "layers without experts", [.integer(0), .integer(1)]),
+    part("moe_every_n_layers", "layers without experts", [.integer(0), .integer(1)]),
+    part("expert_latent_length", "experts of another width", [.integer(0)]),
+    part("expert_chunk_feed_forward_length", "chunked experts", [.integer(0)]),
     part(
       "attention.value_length", "a head of values of another length",
       orSameAs: "attention.key_length"),

@@ -112,7 +112,7 @@ extension Layout {
     package var length: Source
     /// Layers have windows only where this holds.
     package var when: Condition?
-    /// A list with `sliding_attention` or `full_attention` for each layer.
+    /// A list with `sliding_attention` or `full_attention` for each layer, or 1 or 0.
     package var types: Source?
     /// Each so manieth layer sees all positions.
     package var interval: Source?

@@ -188,4 +188,6 @@ package struct SyntheticOrigin: Codable, Equatable, Sendable {
   package var seed: UInt64
   /// The active fraction that was aimed at; nil for a dense (SiLU) model.
   package var targetActivity: Double?
+  /// The exponent of the experts' popularity that was aimed at; nil for a model without experts.
+  package var routingSkew: Double?
 }

@@ -45,9 +45,16 @@ struct ExpertTensors {
       unused.remove(stack.name)
       if let name = stack.stack.scales { unused.remove(name) }
       let weight = TensorShape(pattern.role, layer: layer, in: configuration)
-      return pattern.isBias
-        ? [try bias(tensor, weight, experts: count, stack.stack)]
-        : try parts(of: tensor, weight, experts: count, stack.stack)
+      if pattern.isBias { return [try bias(tensor, weight, experts: count, stack.stack)] }
+      var parts = try parts(of: tensor, weight, experts: count, stack.stack)
+      if let name = pattern.scaleName(prefix: prefix, layer: layer),
+        let scale = source.tensors[name]
+      {
+        let factors = try TensorMap.factors(scale, count, source.files)
+        for expert in parts.indices { parts[expert].multiplier = factors[expert] }
+        unused.remove(name)
+      }
+      return parts
     }
     guard pattern.isPerExpert else {
       throw missing(stacks.first?.name ?? pattern.name, "the model lacks this tensor")

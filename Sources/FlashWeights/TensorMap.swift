@@ -48,7 +48,7 @@ struct TensorMap: Sendable {
         if let name = pattern.scaleName(prefix: prefix, layer: layer),
           let scale = source.tensors[name]
         {
-          tensor.multiplier = try Self.factor(scale, source.files)
+          tensor.multiplier = try Self.factors(scale, 1, source.files)[0]
           unused.remove(name)
         }
         sources[key] = [tensor]
@@ -57,17 +57,7 @@ struct TensorMap: Sendable {
     }
     try requireAll(configuration, layout: layout, file: source.path)
     try experts.refuseMore(than: patterns, in: unused)
-    for pattern in layout.ignoredTensors {
-      for (layer, shape) in configuration.layers.enumerated() {
-        let name = pattern.replacing("{prefix}", with: prefix)
-          .replacing("{layer}", with: "\(layer)")
-        unused.remove(name)
-        guard name.contains("{expert}") else { continue }
-        for expert in 0..<(shape.expertCount ?? 0) {
-          unused.remove(name.replacing("{expert}", with: "\(expert)"))
-        }
-      }
-    }
+    leaveOut(layout.ignoredTensors, prefix: prefix, configuration, of: &unused)
     // They are in the configuration.
     if source.spelling == .gguf { unused.subtract(GGUFRotary.tensorNames) }
     if configuration.hasTiedHead {
@@ -81,6 +71,30 @@ struct TensorMap: Sendable {
         file: source.path(of: tensor), offset: tensor.extent.offset, tensor: name,
         found: unused.sorted().prefix(5).joined(separator: ", "))
     }
+  }
+
+  /// Takes the tensors that carry nothing from `unused`; those of experts with a remark.
+  private mutating func leaveOut(
+    _ patterns: [String], prefix: String, _ configuration: ModelConfiguration,
+    of unused: inout Set<String>
+  ) {
+    var ofExperts: [String] = []
+    for pattern in patterns {
+      for (layer, shape) in configuration.layers.enumerated() {
+        let name = pattern.replacing("{prefix}", with: prefix)
+          .replacing("{layer}", with: "\(layer)")
+        guard name.contains("{expert}") else {
+          unused.remove(name)
+          continue
+        }
+        for expert in 0..<(shape.expertCount ?? 0) {
+          let found = unused.remove(name.replacing("{expert}", with: "\(expert)"))
+          ofExperts += found.map { [$0] } ?? []
+        }
+      }
+    }
+    guard let name = ofExperts.first else { return }
+    notes.append("\(name) and \(ofExperts.count - 1) others like it are left out")
   }
 
   /// Checks a tensor's shape and says which of its rows are the model's, and in which order.
@@ -155,18 +169,18 @@ struct TensorMap: Sendable {
     return formats
   }
 
-  /// The value of a tensor that scales another.
-  private static func factor(
-    _ tensor: SourceTensor, _ files: [SourceFile]
-  ) throws(StoreError) -> Float {
+  /// The values of a tensor that scales another, or the experts' matrices in it.
+  static func factors(
+    _ tensor: SourceTensor, _ count: Int, _ files: [SourceFile]
+  ) throws(StoreError) -> [Float] {
     let values = try GGUFRotary.values(of: tensor, files: files)
-    guard values.count == 1 else {
+    guard values.count == count else {
       throw StoreError(
-        .tensorShape, "scales another tensor and must be one value",
+        .tensorShape, "scales another tensor and must be \(count == 1 ? "one value" : "a vector")",
         file: files[tensor.fileIndex].path, offset: tensor.extent.offset, tensor: tensor.name,
-        found: "\(tensor.shape)")
+        expected: "[\(count)]", found: "\(tensor.shape)")
     }
-    return values[0]
+    return values
   }
 
   private static func prefix(

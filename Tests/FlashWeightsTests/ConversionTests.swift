@@ -12,12 +12,20 @@ struct ConversionTests {
     .enabled(if: SharedFiles.has("vectors/families"), "shared/vectors/families is missing"),
     arguments: [
       "llama", "llama3-rope", "llama-relu", "deci", "deci-relu", "opt", "mixtral", "qwen2-moe",
-      "qwen3-moe", "olmoe",
+      "qwen3-moe", "olmoe", "gpt-oss",
     ])
   func familyConvertsToTheSameWeights(family: String) throws {
     for format in [RowFormat.f32, .q8_0, .q4_0] {
       try checkIdentity(source: SharedFiles.path("vectors/families/\(family)"), format: format)
     }
+  }
+
+  /// Every expert has a scale of its own there.
+  @Test(
+    .enabled(if: SharedFiles.has("vectors/gguf-models"), "shared/vectors/gguf-models is missing"))
+  func expertsOfGGUFFilesConvertToTheSameWeights() throws {
+    try checkIdentity(
+      source: SharedFiles.path("vectors/gguf-models/qwen3moe-moe.gguf"), format: .f32)
   }
 
   @Test(arguments: UInt64(0)..<10)

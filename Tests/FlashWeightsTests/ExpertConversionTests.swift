@@ -164,6 +164,70 @@ struct ExpertConversionTests {
     #expect(error?.kind == .routerValues && error?.tensor == name)
   }
 
+  /// A matrix `[rows, width]` of random MXFP4 blocks for each of 4 experts, and what it is as plain
+  /// values, `[width, rows]`.
+  private func microscaled(
+    rows: Int, width: Int, _ random: inout SplitMix
+  ) -> (codes: Data, scales: Data, plain: Data) {
+    let values: [Float] = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
+    var (codes, scales, plain) = (Data(), Data(), Data())
+    for _ in 0..<4 {
+      var matrix = [Float](repeating: 0, count: rows * width)
+      for block in 0..<rows * width / 32 {
+        let scale = UInt8(118 + random.below(6))
+        scales.append(scale)
+        for pair in 0..<16 {
+          let byte = UInt8(random.below(256))
+          codes.append(byte)
+          for (half, code) in [byte & 15, byte >> 4].enumerated() {
+            let place = 32 * block + 2 * pair + half
+            let value =
+              values[Int(code & 7)] * Float(sign: .plus, exponent: Int(scale) - 127, significand: 1)
+            // ggml has no negative zero.
+            matrix[place % width * rows + place / width] = code > 8 ? -value : value
+          }
+        }
+      }
+      for value in matrix {
+        plain += (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) }
+      }
+    }
+    return (codes, scales, plain)
+  }
+
+  @Test(
+    .enabled(if: SharedFiles.has("vectors/families"), "shared/vectors/families is missing"),
+    arguments: 0..<3)
+  func microscaledExpertsAreWhatTheirBlocksSay(memory: Int) throws {
+    let gptOSS = SharedFiles.path("vectors/families/gpt-oss")
+    try FileManager.default.copyItem(atPath: gptOSS, toPath: folder / "source")
+    let plain = try EditedCheckpoint(folder / "source")
+    let blocks = try EditedCheckpoint(folder / "source")
+    var random = SplitMix(seed: 5)
+    for layer in 0..<4 {
+      for (part, rows, width) in [("gate_up_proj", 320, 64), ("down_proj", 64, 160)] {
+        let name = "model.layers.\(layer).mlp.experts.\(part)"
+        let made = microscaled(rows: rows, width: width, &random)
+        plain.set(name, [4, width, rows], made.plain)
+        _ = blocks.remove(name)
+        blocks.set("\(name)_blocks", [4, rows, width / 32, 16], made.codes, type: "U8")
+        blocks.set("\(name)_scales", [4, rows, width / 32], made.scales, type: "U8")
+      }
+    }
+    try plain.write()
+    let digest = try convert(memory: Self.memories[memory]).manifest.modelDigest
+    try blocks.write()
+    #expect(try convert(memory: Self.memories[memory]).manifest.modelDigest == digest)
+    let scales = "model.layers.2.mlp.experts.down_proj_scales"
+    var tensor = blocks.remove(scales)
+    try blocks.write()
+    #expect(failure()?.tensor == scales)
+    tensor.data.removeLast(4 * 64)
+    blocks.set(scales, [4, 64, 4], tensor.data, type: "U8")
+    try blocks.write()
+    #expect(failure()?.kind == .tensorShape)
+  }
+
   @Test func valuesOfAnExpertThatAreNoNumbersAreNamed() throws {
     let source = try checkpoint()
     stackExperts(of: source)

@@ -28,17 +28,19 @@ struct StoreComparison {
     let bundles = try Data(contentsOf: URL(filePath: store.bundlesPath))
     for (layer, layout) in store.manifest.bundles.enumerated() where layout.neuronCount > 0 {
       for (part, description) in layout.parts.enumerated() {
-        let sources = try converter.map.experts(description.role, layer: layer).map(values)
+        let tensors = converter.map.experts(description.role, layer: layer)
+        let sources = try tensors.map(values)
         let perExpert = layout.neuronsPerExpert
         for neuron in stride(from: 0, to: layout.neuronCount, by: step) {
           let offset =
             layout.extent.offset + neuron / layout.neuronsPerStride * layout.stride
             + layout.offset(ofPart: part, neuron: neuron % layout.neuronsPerStride)
           let stored = decode(bundles, at: offset, description.format, layout.width)
-          let (source, own) = (sources[neuron / perExpert], neuron % perExpert)
+          let (source, tensor) = (sources[neuron / perExpert], tensors[neuron / perExpert])
+          let place = tensor.order.source(of: neuron % perExpert)
           let expected = (0..<layout.width).map {
-            description.role == .down
-              ? source[$0 * perExpert + own] : source[own * layout.width + $0]
+            (description.role == .down) != tensor.isTurned
+              ? source[$0 * tensor.fileWidth + place] : source[place * layout.width + $0]
           }
           compare(
             stored, expected, description.format,
@@ -50,7 +52,10 @@ struct StoreComparison {
 
   /// A tensor of the checkpoint as f32.
   private func values(_ role: TensorRole, isBias: Bool, layer: Int?) throws -> [Float] {
-    try values(converter.map.source(role, isBias: isBias, layer: layer))
+    let tensor = converter.map.source(role, isBias: isBias, layer: layer)
+    let all = try values(tensor)
+    guard tensor.shape.count == 1, let count = tensor.usedRowCount else { return all }
+    return (0..<count).map { all[tensor.order.source(of: $0)] }
   }
 
   private func values(_ tensor: SourceTensor) throws -> [Float] {
@@ -60,7 +65,7 @@ struct StoreComparison {
     let bytes = [UInt8](file[extent.offset..<extent.end])
     return unsafe bytes.withUnsafeBytes { bytes in
       switch tensor.encoding {
-      case .plain(.f32): unsafe bytes.bindMemory(to: Float.self).map { $0 }
+      case .plain(.f32): unsafe bytes.bindMemory(to: Float.self).map { $0 * tensor.multiplier }
       case .plain(.bf16):
         unsafe bytes.bindMemory(to: UInt16.self).map { Float(bitPattern: UInt32($0) << 16) }
       default: unsafe bytes.bindMemory(to: Float16.self).map { Float($0) }

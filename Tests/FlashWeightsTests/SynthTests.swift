@@ -40,7 +40,35 @@ struct SynthTests {
     return files
   }
 
+  static let qwen = """
+    {
+      "architectures": ["Qwen2MoeForCausalLM"], "hidden_size": 768, "num_hidden_layers": 3,
+      "num_attention_heads": 12, "num_key_value_heads": 4, "intermediate_size": 96,
+      "moe_intermediate_size": 40, "shared_expert_intermediate_size": 64, "num_experts": 6,
+      "num_experts_per_tok": 2, "mlp_only_layers": [1], "vocab_size": 90,
+      "max_position_embeddings": 64, "tie_word_embeddings": false
+    }
+    """
+
   static let cases: [(String, Double?)] = [(deci, nil), (deci, 0.2), (opt, nil), (opt, 0.1)]
+
+  @Test(arguments: [0, 1.0])
+  func expertsOfAnySkewAreTheSameBytesOnAnyThreads(skew: Double) throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let shape = try Self.shape(Self.qwen)
+    func write(threads: Int) throws -> [String: Data] {
+      let path = folder.path + "/\(threads).flash"
+      let manifest = try Synthesizer(shape: shape, type: .q4_0, routingSkew: skew).write(
+        to: path, tokenizer: nil, threadCount: threads)
+      #expect(manifest.synthetic?.routingSkew == skew)
+      let store = try WeightStore.open(path)
+      #expect(store.verify() == [])
+      let biases = manifest.tensors.filter { $0.role == .router && $0.isBias }
+      #expect(biases.count == (skew > 0 ? 2 : 0))
+      return try Self.files(path)
+    }
+    #expect(try write(threads: 1) == write(threads: 3))
+  }
 
   @Test(arguments: RowFormat.allCases, cases)
   func theSameSeedGivesTheSameBytesOnAnyThreads(
@@ -98,6 +126,8 @@ struct SynthTests {
       "decilm-6b": 5_717_102_592, "decilm-7b": 7_043_551_232, "decicoder-6b": 5_866_000_384,
       "llama-2-7b": 6_738_415_616, "llama-3-8b": 8_030_261_248, "opt-6.7b": 6_658_473_984,
       "qwen3-8b": 8_190_735_360, "nemotron-49b": 49_816_821_760,
+      "qwen3-30b-a3b": 30_532_122_624, "mixtral-8x7b": 46_702_792_704,
+      "gpt-oss-20b": 20_914_757_184, "olmoe-1b-7b": 6_919_161_856,
     ]
     #expect(SynthShape.names == expected.keys.sorted())
     for (name, count) in expected {

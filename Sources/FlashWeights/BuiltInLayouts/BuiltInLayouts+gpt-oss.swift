@@ -69,21 +69,9 @@ extension BuiltInLayouts {
           "name": "{prefix}model.layers.{layer}.self_attn.o_proj.bias",
           "when": { "key": "attention_bias", "equals": true, "orAbsent": true }
         },
-        {
-          "role": "sinks",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.self_attn.sinks"
-        },
-        {
-          "role": "router",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.router.weight"
-        },
-        {
-          "role": "router",
-          "isBias": true,
-          "name": "{prefix}model.layers.{layer}.mlp.router.bias"
-        },
+        { "role": "sinks", "isBias": false, "name": "{prefix}model.layers.{layer}.self_attn.sinks" },
+        { "role": "router", "isBias": false, "name": "{prefix}model.layers.{layer}.mlp.router.weight" },
+        { "role": "router", "isBias": true, "name": "{prefix}model.layers.{layer}.mlp.router.bias" },
         {
           "role": "gate",
           "isBias": false,
@@ -93,7 +81,8 @@ extension BuiltInLayouts {
             {
               "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_blocks",
               "stack": {
-                "roles": ["gate", "up"], "isInterleaved": true,
+                "roles": ["gate", "up"],
+                "isInterleaved": true,
                 "scales": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_scales"
               }
             }
@@ -114,7 +103,8 @@ extension BuiltInLayouts {
             {
               "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_blocks",
               "stack": {
-                "roles": ["gate", "up"], "isInterleaved": true,
+                "roles": ["gate", "up"],
+                "isInterleaved": true,
                 "scales": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj_scales"
               }
             }
@@ -134,9 +124,7 @@ extension BuiltInLayouts {
           "orStacked": [
             {
               "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj_blocks",
-              "stack": {
-                "scales": "{prefix}model.layers.{layer}.mlp.experts.down_proj_scales"
-              }
+              "stack": { "scales": "{prefix}model.layers.{layer}.mlp.experts.down_proj_scales" }
             }
           ]
         },
@@ -147,9 +135,88 @@ extension BuiltInLayouts {
         }
       ],
       "ignoredKeys": [
-        "quantization_config", "initial_context_length", "output_router_logits", "router_aux_loss_coef"
+        "quantization_config",
+        "initial_context_length",
+        "output_router_logits",
+        "router_aux_loss_coef"
       ],
-      "gguf": null
+      "gguf": {
+        "architectures": ["gpt-oss"],
+        "absent": null,
+        "rotaryPairs": "halves",
+        "decoder": {
+          "activation": {
+            "source": { "keys": [], "absent": "silu" },
+            "allowed": { "silu": "swiglu_oai", "relu": null }
+          },
+          "windows": {
+            "length": { "keys": ["attention.sliding_window"] },
+            "interval": { "keys": ["attention.sliding_window_pattern"], "absent": 2 }
+          },
+          "hasSinks": true,
+          "experts": {
+            "count": { "keys": ["expert_count"] },
+            "activeCount": { "keys": ["expert_used_count"] },
+            "width": { "keys": ["expert_feed_forward_length"] },
+            "scoring": { "keys": [], "absent": "softmax" },
+            "isNormalized": { "keys": [], "absent": true }
+          }
+        },
+        "requirements": [
+          {
+            "key": "rope.freq_base_swa",
+            "allowed": [null],
+            "orSameAs": "rope.freq_base",
+            "part": "RoPE of another base in some layers"
+          }
+        ],
+        "tensors": [
+          {
+            "role": "feedForwardNorm",
+            "isBias": false,
+            "name": "blk.{layer}.post_attention_norm.weight"
+          },
+          { "role": "sinks", "isBias": false, "name": "blk.{layer}.attn_sinks.weight" },
+          {
+            "role": "query",
+            "isBias": false,
+            "name": "blk.{layer}.attn_q.weight",
+            "scale": "blk.{layer}.attn_q.scale"
+          },
+          {
+            "role": "key",
+            "isBias": false,
+            "name": "blk.{layer}.attn_k.weight",
+            "scale": "blk.{layer}.attn_k.scale"
+          },
+          {
+            "role": "value",
+            "isBias": false,
+            "name": "blk.{layer}.attn_v.weight",
+            "scale": "blk.{layer}.attn_v.scale"
+          },
+          {
+            "role": "attentionOutput",
+            "isBias": false,
+            "name": "blk.{layer}.attn_output.weight",
+            "scale": "blk.{layer}.attn_output.scale"
+          },
+          { "role": "router", "isBias": false, "name": "blk.{layer}.ffn_gate_inp.weight" },
+          { "role": "router", "isBias": true, "name": "blk.{layer}.ffn_gate_inp.bias" },
+          { "role": "gate", "isBias": false, "name": "blk.{layer}.ffn_gate_exps.weight" },
+          { "role": "gate", "isBias": true, "name": "blk.{layer}.ffn_gate_exps.bias" },
+          { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up_exps.weight" },
+          { "role": "up", "isBias": true, "name": "blk.{layer}.ffn_up_exps.bias" },
+          { "role": "down", "isBias": false, "name": "blk.{layer}.ffn_down_exps.weight" },
+          { "role": "down", "isBias": true, "name": "blk.{layer}.ffn_down_exps.bias" }
+        ],
+        "ignoredTensors": [
+          "blk.{layer}.attn_q.input_scale",
+          "blk.{layer}.attn_k.input_scale",
+          "blk.{layer}.attn_v.input_scale",
+          "blk.{layer}.attn_output.input_scale"
+        ]
+      }
     }
 
     """#

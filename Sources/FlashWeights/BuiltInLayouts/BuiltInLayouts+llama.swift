@@ -113,6 +113,7 @@ extension BuiltInLayouts {
       "ignoredKeys": ["max_window_layers"],
       "gguf": {
         "architectures": ["llama"],
+        "absent": ["derived.experts"],
         "rotaryPairs": "neighbours",
         "decoder": {
           "width": { "keys": ["embedding_length"] },

@@ -20,11 +20,7 @@ extension BuiltInLayouts {
         }
       },
       "tensors": [
-        {
-          "role": "router",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.gate.weight"
-        },
+        { "role": "router", "isBias": false, "name": "{prefix}model.layers.{layer}.mlp.gate.weight" },
         {
           "role": "gate",
           "isBias": false,
@@ -51,16 +47,34 @@ extension BuiltInLayouts {
           "role": "down",
           "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
-          "orStacked": [
-            {
-              "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj",
-              "stack": {}
-            }
-          ]
+          "orStacked": [{ "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj", "stack": {} }]
         }
       ],
       "ignoredKeys": ["output_router_logits", "router_aux_loss_coef"],
-      "gguf": null
+      "gguf": {
+        "architectures": ["olmoe"],
+        "absent": null,
+        "decoder": {
+          "positions": { "rotary": { "base": { "absent": 10000 } } },
+          "queryKeyNorm": { "absent": "allHeads" },
+          "experts": {
+            "count": { "keys": ["expert_count"] },
+            "activeCount": { "keys": ["expert_used_count"] },
+            "width": { "keys": ["feed_forward_length"] },
+            "scoring": { "keys": [], "absent": "softmax" },
+            "isNormalized": { "keys": [], "absent": false }
+          }
+        },
+        "tensors": [
+          { "role": "router", "isBias": false, "name": "blk.{layer}.ffn_gate_inp.weight" },
+          { "role": "gate", "isBias": false, "name": "blk.{layer}.ffn_gate_exps.weight" },
+          { "role": "gate", "isBias": true, "name": null },
+          { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up_exps.weight" },
+          { "role": "up", "isBias": true, "name": null },
+          { "role": "down", "isBias": false, "name": "blk.{layer}.ffn_down_exps.weight" },
+          { "role": "down", "isBias": true, "name": null }
+        ]
+      }
     }
 
     """#

@@ -39,11 +39,7 @@ extension BuiltInLayouts {
           "name": "{prefix}model.layers.{layer}.self_attn.v_proj.bias",
           "when": { "key": "qkv_bias", "equals": true, "orAbsent": true }
         },
-        {
-          "role": "router",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.gate.weight"
-        },
+        { "role": "router", "isBias": false, "name": "{prefix}model.layers.{layer}.mlp.gate.weight" },
         {
           "role": "gate",
           "isBias": false,
@@ -70,12 +66,7 @@ extension BuiltInLayouts {
           "role": "down",
           "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
-          "orStacked": [
-            {
-              "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj",
-              "stack": {}
-            }
-          ]
+          "orStacked": [{ "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj", "stack": {} }]
         },
         {
           "role": "sharedGate",
@@ -102,7 +93,67 @@ extension BuiltInLayouts {
         }
       ],
       "ignoredKeys": ["output_router_logits", "router_aux_loss_coef"],
-      "gguf": null
+      "gguf": {
+        "architectures": ["qwen2moe"],
+        "absent": null,
+        "decoder": {
+          "experts": {
+            "count": { "keys": ["expert_count"] },
+            "activeCount": { "keys": ["expert_used_count"] },
+            "width": { "keys": ["expert_feed_forward_length"] },
+            "scoring": { "keys": [], "absent": "softmax" },
+            "isNormalized": { "keys": [], "absent": false },
+            "sharedWidth": { "keys": ["expert_shared_feed_forward_length", "feed_forward_length"] },
+            "weighsShared": true
+          }
+        },
+        "tensors": [
+          {
+            "role": "query",
+            "isBias": false,
+            "name": "blk.{layer}.attn_q.weight",
+            "scale": "blk.{layer}.attn_q.scale"
+          },
+          {
+            "role": "key",
+            "isBias": false,
+            "name": "blk.{layer}.attn_k.weight",
+            "scale": "blk.{layer}.attn_k.scale"
+          },
+          {
+            "role": "value",
+            "isBias": false,
+            "name": "blk.{layer}.attn_v.weight",
+            "scale": "blk.{layer}.attn_v.scale"
+          },
+          {
+            "role": "attentionOutput",
+            "isBias": false,
+            "name": "blk.{layer}.attn_output.weight",
+            "scale": "blk.{layer}.attn_output.scale"
+          },
+          { "role": "router", "isBias": false, "name": "blk.{layer}.ffn_gate_inp.weight" },
+          { "role": "gate", "isBias": false, "name": "blk.{layer}.ffn_gate_exps.weight" },
+          { "role": "gate", "isBias": true, "name": null },
+          { "role": "up", "isBias": false, "name": "blk.{layer}.ffn_up_exps.weight" },
+          { "role": "up", "isBias": true, "name": null },
+          { "role": "down", "isBias": false, "name": "blk.{layer}.ffn_down_exps.weight" },
+          { "role": "down", "isBias": true, "name": null },
+          { "role": "sharedGate", "isBias": false, "name": "blk.{layer}.ffn_gate_shexp.weight" },
+          { "role": "sharedUp", "isBias": false, "name": "blk.{layer}.ffn_up_shexp.weight" },
+          { "role": "sharedDown", "isBias": false, "name": "blk.{layer}.ffn_down_shexp.weight" },
+          { "role": "sharedRouter", "isBias": false, "name": "blk.{layer}.ffn_gate_inp_shexp.weight" }
+        ],
+        "ignoredTensors": [
+          "blk.{layer}.attn_q.input_scale",
+          "blk.{layer}.attn_k.input_scale",
+          "blk.{layer}.attn_v.input_scale",
+          "blk.{layer}.attn_output.input_scale",
+          "blk.{layer}.ffn_gate_exps.input_scale",
+          "blk.{layer}.ffn_up_exps.input_scale",
+          "blk.{layer}.ffn_down_exps.input_scale"
+        ]
+      }
     }
 
     """#

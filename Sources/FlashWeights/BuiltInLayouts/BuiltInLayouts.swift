@@ -27,8 +27,10 @@ package enum BuiltInLayouts {
     ("qwen2", qwen2),
     ("qwen3-moe", qwen3Moe),
     ("qwen3", qwen3),
+    ("smallthinker", smallthinker),
     ("smollm3", smollm3),
     ("stablelm", stablelm),
     ("starcoder2", starcoder2),
+    ("turbosparse-mixtral", turbosparseMixtral),
   ]
 }

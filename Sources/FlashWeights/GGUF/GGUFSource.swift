@@ -14,6 +14,9 @@ internal import FlashIO
 ///   `derived.scales_rotary`, whether it takes the file's factors of cosines and sines,
 /// - `derived.activation`: `relu` for PowerInfer's files, whose models have no other,
 /// - `derived.learned_positions`: rows of the table of positions less the two it begins with,
+/// - `derived.experts`: true where `expert_count` is not 0,
+/// - `derived.windowed_layers`: for SmallThinker, a list with 0 for each layer that sees all
+///   positions and has no RoPE, which llama.cpp knows by the architecture,
 /// - `derived.has.attn_q.bias` and so on: tensors that layer 0 has.
 ///
 /// PowerInfer's `ffn_down_t` is `ffn_down` column by column, and is known by that name. Its
@@ -121,6 +124,14 @@ package struct GGUFSource: ModelSource {
       json["derived.learned_positions"] = .integer(rows - 2)
     }
     if metadata.isPowerInfer { json["derived.activation"] = .string("relu") }
+    if let count = json["expert_count"]?.integer, count != 0 {
+      json["derived.experts"] = .bool(true)
+    }
+    if architecture == "smallthinker", json["attention.sliding_window"]?.integer ?? 0 > 0,
+      let count = json["block_count"]?.integer, count > 0, count <= longestArray
+    {
+      json["derived.windowed_layers"] = .array((0..<count).map { .integer($0 % 4 == 0 ? 0 : 1) })
+    }
     json["derived.tied_head"] = .bool(tensors["output.weight"] == nil)
     for name in tensors.keys where name.hasPrefix("blk.0.") {
       json["derived.has.\(name.dropFirst("blk.0.".count))"] = .bool(true)

@@ -15,6 +15,9 @@ extension Layout {
   package struct GGUFSection: Codable, Equatable, Sendable {
     /// Values of `general.architecture`.
     package var architectures: [String]
+    /// Keys that a file of this layout has, and has not.
+    package var present: [String]?
+    package var absent: [String]?
     package var rotaryPairs: RotaryPairs
     package var decoder: DecoderSwitches
     package var requirements: [Requirement]
@@ -37,7 +40,7 @@ extension Layout {
     guard let gguf else { return nil }
     var layout = self
     layout.recognizes = gguf.architectures.map {
-      Recognition(architecture: $0, present: [], absent: [])
+      Recognition(architecture: $0, present: gguf.present ?? [], absent: gguf.absent ?? [])
     }
     layout.decoder = gguf.decoder
     layout.requirements = gguf.requirements

@@ -57,6 +57,13 @@ internal import FlashKernels
       fillValues(width: width, deviation: deviation, bits)
     case .constant(let value):
       unsafe values.update(repeating: value, count: width)
+    case .values(let row):
+      precondition(row.count == width, "a row is as wide as its tensor")
+      for (index, value) in row.enumerated() { unsafe values[index] = value }
+    case .apart(let coefficients, let noise):
+      fillValues(width: width, deviation: noise, bits)
+      unsafe values.update(repeating: 0, count: basisWidth)
+      addBasis(coefficients)
     case .drift(let coefficients, let noise):
       guard format.packing == "plain" else {
         unsafe fill(row, format, width: width, deviation: noise, bits)

@@ -14,7 +14,7 @@ extension StateDrift {
     var coefficients = [Float](repeating: 0, count: basis.count)
     switch role {
     case .gate:
-      coefficients[0] = 1 / (Self.common * Float(width).squareRoot())
+      coefficients[0] = 1 / (common * Float(width).squareRoot())
     case .up:
       coefficients[1 + dimension] = sign
     case .down:

@@ -82,6 +82,51 @@ extension SynthShape {
       "block_configs": [\(nemotronBlocks)]
     }
     """,
+    "qwen3-30b-a3b": """
+    {
+      "architectures": ["Qwen3MoeForCausalLM"], "hidden_size": 2048, "num_hidden_layers": 48,
+      "num_attention_heads": 32, "num_key_value_heads": 4, "head_dim": 128,
+      "intermediate_size": 6144, "moe_intermediate_size": 768, "num_experts": 128,
+      "num_experts_per_tok": 8, "norm_topk_prob": true, "decoder_sparse_step": 1,
+      "mlp_only_layers": [], "vocab_size": 151936, "max_position_embeddings": 40960,
+      "hidden_act": "silu", "rms_norm_eps": 1e-6, "rope_theta": 1000000,
+      "tie_word_embeddings": false, "bos_token_id": 151643, "eos_token_id": 151645
+    }
+    """,
+    "mixtral-8x7b": """
+    {
+      "architectures": ["MixtralForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
+      "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+      "num_local_experts": 8, "num_experts_per_tok": 2, "vocab_size": 32000,
+      "max_position_embeddings": 32768, "hidden_act": "silu", "rms_norm_eps": 1e-5,
+      "rope_theta": 1000000, "tie_word_embeddings": false, "bos_token_id": 1, "eos_token_id": 2
+    }
+    """,
+    "gpt-oss-20b": """
+    {
+      "architectures": ["GptOssForCausalLM"], "hidden_size": 2880, "num_hidden_layers": 24,
+      "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64,
+      "intermediate_size": 2880, "num_local_experts": 32, "num_experts_per_tok": 4,
+      "attention_bias": true, "sliding_window": 128, "swiglu_limit": 7.0, "vocab_size": 201088,
+      "max_position_embeddings": 131072, "hidden_act": "silu", "rms_norm_eps": 1e-5,
+      "rope_theta": 150000,
+      "rope_scaling": {
+        "rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0,
+        "original_max_position_embeddings": 4096, "truncate": false
+      },
+      "tie_word_embeddings": false, "eos_token_id": 200002
+    }
+    """,
+    "olmoe-1b-7b": """
+    {
+      "architectures": ["OlmoeForCausalLM"], "hidden_size": 2048, "num_hidden_layers": 16,
+      "num_attention_heads": 16, "num_key_value_heads": 16, "intermediate_size": 1024,
+      "num_experts": 64, "num_experts_per_tok": 8, "norm_topk_prob": false, "clip_qkv": null,
+      "vocab_size": 50304, "max_position_embeddings": 4096, "hidden_act": "silu",
+      "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": false,
+      "eos_token_id": 50279
+    }
+    """,
     "opt-6.7b": """
     {
       "architectures": ["OPTForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,

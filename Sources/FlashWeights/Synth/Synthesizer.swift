@@ -9,6 +9,8 @@ package struct Synthesizer: Sendable {
   package let type: RowFormat
   /// The fraction of neurons that is to fire; nil for the shape's own activation and random gates.
   package let activity: Double?
+  /// The exponent of the experts' popularity; 0 for equal ones.
+  package let routingSkew: Double
   package let seed: UInt64
   package let plan: StorePlan
   let model: SyntheticModel
@@ -17,19 +19,31 @@ package struct Synthesizer: Sendable {
   ///
   /// The configuration's own first and last tokens mean nothing to a byte tokenizer and are left
   /// out, so that generation goes on as long as it is asked to.
-  package init(shape: SynthShape, type: RowFormat, activity: Double? = nil, seed: UInt64 = 1) {
+  ///
+  /// With a skew routers have biases, whether the shape's have or not. Traps where it is negative,
+  /// or not 0 in a model without experts.
+  package init(
+    shape: SynthShape, type: RowFormat, activity: Double? = nil, routingSkew: Double = 0,
+    seed: UInt64 = 1
+  ) {
     precondition(activity.map { $0 > 0 && $0 < 1 } ?? true, "an activity is between 0 and 1")
+    precondition(
+      routingSkew >= 0 && (routingSkew == 0 || shape.configuration.routing != nil),
+      "a skew is not negative, and of experts")
     self.shape = shape
     self.type = type
     self.activity = activity
+    self.routingSkew = routingSkew
     self.seed = seed
     var configuration = shape.configuration
     if activity != nil { configuration.activation = .relu }
     configuration.beginTokenID = nil
     configuration.endTokenIDs = []
     plan = StorePlan(
-      configuration: configuration, formats: StoreFormats(type), biases: shape.biases)
-    model = SyntheticModel(configuration, activity: activity, seed: seed)
+      configuration: configuration, formats: StoreFormats(type),
+      biases: shape.biases.union(routingSkew > 0 ? [.router] : []))
+    model = SyntheticModel(
+      configuration, activity: activity, routingSkew: routingSkew, seed: seed)
   }
 
   /// Bytes the store will take.
@@ -46,7 +60,9 @@ package struct Synthesizer: Sendable {
     generator: String = "flashrun",
     progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, fault: StoreFault? = nil
   ) throws(StoreError) -> StoreManifest {
-    let origin = SyntheticOrigin(shape: shape.name, seed: seed, targetActivity: activity)
+    let origin = SyntheticOrigin(
+      shape: shape.name, seed: seed, targetActivity: activity,
+      routingSkew: shape.configuration.routing.map { _ in routingSkew })
     let fingerprint = SHA256.digest(
       lines: [
         generator, shape.digest, String(decoding: JSONText.encode(origin), as: UTF8.self),

@@ -29,6 +29,11 @@ struct SynthCommand: ParsableCommand {
       valueName: "fraction"))
   var active: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      "Experts are chosen in proportion to rank^-S; 0 is all alike.", valueName: "S"))
+  var routingSkew = 0.0
+
   @Option(help: ArgumentHelp("The same seed gives the same store.", valueName: "n"))
   var seed: UInt64 = 1
 
@@ -41,13 +46,20 @@ struct SynthCommand: ParsableCommand {
     if let active, !(active > 0 && active < 1) {
       throw ValidationError("--active \(active): it must be between 0 and 1")
     }
+    guard routingSkew >= 0, routingSkew <= 8 else {
+      throw ValidationError("--routing-skew \(routingSkew): it must be from 0 to 8")
+    }
   }
 
   func run() throws {
     let settings = try Settings.load()
     let console = try consoleOptions.open(settings)
+    let shape = try resolvedShape()
+    guard routingSkew == 0 || shape.configuration.routing != nil else {
+      throw Failure(.usage, "--routing-skew \(routingSkew): \(shape.name) has no experts")
+    }
     let synthesizer = Synthesizer(
-      shape: try resolvedShape(), type: type, activity: active, seed: seed)
+      shape: shape, type: type, activity: active, routingSkew: routingSkew, seed: seed)
     console.notice(
       "\(Units.bytes(synthesizer.requiredByteCount)) of disk needed at \(target); synthetic weights"
     )

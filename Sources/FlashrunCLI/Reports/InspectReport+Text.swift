@@ -29,11 +29,34 @@ extension InspectReport {
           "\(activation), \(gated ? "gated" : "ungated"), output head "
             + (tiedHead ? "tied to the embedding" : "its own"),
         ],
+      ] + (routing.map { [["experts", Self.words($0)]] } ?? []) + [
         [
           "text",
           companions.contains("tokenizer.json") ? "tokenizer" : "no tokenizer: token ids only",
-        ],
+        ]
       ], alignment: [.leading, .leading])
+  }
+
+  private static func words(_ routing: Routing) -> String {
+    var words = "\(routing.active) a token, \(routing.scoring)"
+    if routing.normalized { words += ", normalized" }
+    if routing.readsLayerInput { words += ", chosen before attention" }
+    if let skew = routing.targetSkew {
+      words += ", popularity rank^-\(Units.fixed(skew, decimals: 2))"
+    }
+    return words
+  }
+
+  /// `128 x 768` where the neurons are experts', `+ 512` for a shared one.
+  private static func neurons(_ layer: Layer) -> String {
+    var parts: [String] = []
+    if let experts = layer.experts {
+      parts.append("\(experts) x \(layer.feedForwardWidth / experts)")
+    } else if layer.feedForwardWidth > 0 || layer.sharedWidth == nil {
+      parts.append("\(layer.feedForwardWidth)")
+    }
+    if let shared = layer.sharedWidth { parts.append("\(shared) shared") }
+    return parts.joined(separator: " + ")
   }
 
   var layerTable: TextTable {
@@ -41,10 +64,9 @@ extension InspectReport {
     titles += ["bundles", "dense"]
     if let reuseLags { titles += ["active"] + reuseLags.map { "reuse \($0)" } }
     let rows = layers.map { layer -> [String] in
-      var cells = [
-        layer.layer, layer.queryHeads, layer.keyValueHeads, layer.feedForwardWidth,
-        layer.bundleBytes, layer.stride, layer.neuronsPerStride,
-      ].map(String.init)
+      var cells = [layer.layer, layer.queryHeads, layer.keyValueHeads].map(String.init)
+      cells.append(Self.neurons(layer))
+      cells += [layer.bundleBytes, layer.stride, layer.neuronsPerStride].map(String.init)
       cells.append(Units.fixed(layer.padding * 100, decimals: 1) + "%")
       cells += [Units.bytes(layer.bundlesBytes), Units.bytes(layer.denseBytes)]
       if let activity = layer.activity {
@@ -61,6 +83,10 @@ extension InspectReport {
     var rows = formats.map { ["\($0.part), \($0.format)", Units.bytes($0.bytes)] }
     rows.append(["weights as stored", Units.bytes(modelBytes)])
     rows.append(["files, with padding", Units.bytes(fileBytes)])
+    if let routing {
+      rows.append(["experts of a token", Units.bytes(routing.bytesPerToken)])
+      rows.append(["all experts", Units.bytes(routing.bytes)])
+    }
     for cost in unitCosts {
       rows.append([
         "bytes read per byte wanted, unit \(cost.unit)",

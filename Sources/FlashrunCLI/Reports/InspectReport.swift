@@ -12,6 +12,9 @@ struct InspectReport: Encodable {
     var queryHeads: Int
     var keyValueHeads: Int
     var feedForwardWidth: Int
+    /// Experts that the neurons belong to, and neurons of an expert that every token uses.
+    var experts: Int?
+    var sharedWidth: Int?
     /// Bytes of one neuron's parts, and of the stride that holds `neuronsPerStride` of them.
     var bundleBytes: Int
     var stride: Int
@@ -45,6 +48,21 @@ struct InspectReport: Encodable {
     var amplification: Double
   }
 
+  struct Routing: Encodable {
+    /// Experts of a token, in each layer that has any.
+    var active: Int
+    var scoring: String
+    var normalized: Bool
+    /// Whether the router reads the state before attention.
+    var readsLayerInput: Bool
+    /// Bytes of all experts of a token.
+    var bytesPerToken: Int
+    /// Bytes of all experts.
+    var bytes: Int
+    /// The exponent of popularity that a synthetic model was made for.
+    var targetSkew: Double?
+  }
+
   /// Tensors used whole, or bundles, of one format.
   struct FormatTotal: Encodable {
     var part: String
@@ -69,6 +87,8 @@ struct InspectReport: Encodable {
   var activation: String
   var gated: Bool
   var tiedHead: Bool
+  /// How a token's experts are chosen, and what reading them takes; nil for a model without.
+  var routing: Routing?
   var modelBytes: Int
   var fileBytes: Int
   /// Tokens over which activity was measured, and the distances in tokens of its reuse.
@@ -110,6 +130,7 @@ struct InspectReport: Encodable {
     activation = configuration.activation.rawValue
     gated = configuration.isGated
     tiedHead = configuration.hasTiedHead
+    routing = Self.routing(manifest)
     modelBytes = manifest.modelByteCount
     fileBytes = manifest.fileByteCount
     activityTokens = activity?.tokenCount
@@ -138,12 +159,26 @@ struct InspectReport: Encodable {
     let payload = bundleBytes * bundle.neuronCount
     return Layer(
       layer: index, queryHeads: layer.queryHeads, keyValueHeads: layer.keyValueHeads,
-      feedForwardWidth: layer.feedForwardWidth, bundleBytes: bundleBytes, stride: bundle.stride,
+      feedForwardWidth: layer.feedForwardWidth, experts: layer.expertCount,
+      sharedWidth: layer.sharedWidth, bundleBytes: bundleBytes, stride: bundle.stride,
       neuronsPerStride: bundle.neuronsPerStride,
       padding: payload > 0 ? Double(bundle.extent.byteCount - payload) / Double(payload) : 0,
       bundlesBytes: bundle.extent.byteCount,
       denseBytes: manifest.tensors.reduce(0) { $0 + ($1.layer == index ? $1.extent.byteCount : 0) },
       predictor: predictor, activity: activity)
+  }
+
+  private static func routing(_ manifest: StoreManifest) -> Routing? {
+    guard let routing = manifest.configuration.routing else { return nil }
+    let bundles = manifest.bundles.filter { $0.expertCount != nil }
+    return Routing(
+      active: routing.activeCount, scoring: routing.scoring.rawValue,
+      normalized: routing.isNormalized, readsLayerInput: routing.readsLayerInput == true,
+      bytesPerToken: bundles.reduce(0) {
+        $0 + routing.activeCount * $1.extent(ofExpert: 0).byteCount
+      },
+      bytes: bundles.reduce(0) { $0 + $1.extent.byteCount },
+      targetSkew: manifest.synthetic?.routingSkew)
   }
 
   private static func predictor(_ index: Int, _ calibration: Calibration?) -> Predictor? {
