@@ -34,9 +34,9 @@ struct GGUFLogitsTests {
   /// With biases and scales on every matrix and divisors of RoPE's frequencies.
   @Test(
     .enabled(if: ProjectFiles.shared(models) != nil, "shared folder is missing"),
-    arguments: ["llama", "deci"])
-  func logitsOfEveryPartEqualThoseOfLlamaCpp(architecture: String) throws {
-    let path = "\(Self.models)/\(architecture)-dense"
+    arguments: ["llama-dense", "deci-dense", "qwen3moe-moe"])
+  func logitsOfEveryPartEqualThoseOfLlamaCpp(file: String) throws {
+    let path = "\(Self.models)/\(file)"
     let found = try logits(path + ".gguf", try array(Int32.self, Self.models + "/tokens.i32"))
     let expected = try array(Float.self, path + ".logits.f32")
     #expect(DecoderRuns.relativeDifference(found, expected) < 1e-4)
