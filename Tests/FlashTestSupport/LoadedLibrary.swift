@@ -64,8 +64,10 @@ internal import Glibc
           bitPattern: strings + Int(symbol.load(as: UInt32.self)))!)
       guard let replacement = replacements[name] else { continue }
       let slot = unsafe base + relocation.load(as: Int.self)
-      let page = unsafe UnsafeMutableRawPointer(bitPattern: slot & ~4095)!
-      guard unsafe mprotect(page, 8192, PROT_READ | PROT_WRITE) == 0 else { continue }
+      // A slot is aligned and lies in one page; the next may be another library's code.
+      let pageByteCount = sysconf(Int32(_SC_PAGESIZE))
+      let page = unsafe UnsafeMutableRawPointer(bitPattern: slot & ~(pageByteCount - 1))!
+      guard unsafe mprotect(page, pageByteCount, PROT_READ | PROT_WRITE) == 0 else { continue }
       unsafe UnsafeMutableRawPointer(bitPattern: slot)!.storeBytes(of: replacement, as: UInt.self)
       count += 1
     }
