@@ -5,49 +5,47 @@ extension BuiltInLayouts {
   static let qwen3Moe = #"""
     {
       "name": "qwen3-moe",
-      "like": "qwen3",
+      "like": "qwen2-moe",
       "recognizes": [{ "architecture": "Qwen3MoeForCausalLM", "present": [], "absent": [] }],
       "decoder": {
         "windows": { "types": null, "first": null },
-        "experts": {
-          "count": { "keys": ["num_experts", "num_local_experts"] },
-          "activeCount": { "keys": ["num_experts_per_tok"] },
-          "width": { "keys": ["moe_intermediate_size"] },
-          "scoring": { "keys": [], "absent": "softmax" },
-          "isNormalized": { "keys": ["norm_topk_prob"], "absent": false },
-          "interval": { "keys": ["decoder_sparse_step"], "absent": 1 },
-          "denseLayers": { "keys": ["mlp_only_layers"] }
-        }
+        "queryKeyNorm": { "keys": [], "absent": "eachHead" },
+        "experts": { "sharedWidth": null, "weighsShared": null }
       },
       "tensors": [
-        { "role": "router", "isBias": false, "name": "{prefix}model.layers.{layer}.mlp.gate.weight" },
         {
-          "role": "gate",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight",
-          "orStacked": [
-            {
-              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
-              "stack": { "roles": ["gate", "up"] }
-            }
-          ]
+          "role": "query",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.q_proj.bias",
+          "when": { "key": "attention_bias", "equals": true }
         },
         {
-          "role": "up",
-          "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.up_proj.weight",
-          "orStacked": [
-            {
-              "name": "{prefix}model.layers.{layer}.mlp.experts.gate_up_proj",
-              "stack": { "roles": ["gate", "up"] }
-            }
-          ]
+          "role": "key",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.k_proj.bias",
+          "when": { "key": "attention_bias", "equals": true }
         },
         {
-          "role": "down",
+          "role": "value",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.v_proj.bias",
+          "when": { "key": "attention_bias", "equals": true }
+        },
+        {
+          "role": "queryNorm",
           "isBias": false,
-          "name": "{prefix}model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
-          "orStacked": [{ "name": "{prefix}model.layers.{layer}.mlp.experts.down_proj", "stack": {} }]
+          "name": "{prefix}model.layers.{layer}.self_attn.q_norm.weight"
+        },
+        {
+          "role": "keyNorm",
+          "isBias": false,
+          "name": "{prefix}model.layers.{layer}.self_attn.k_norm.weight"
+        },
+        {
+          "role": "attentionOutput",
+          "isBias": true,
+          "name": "{prefix}model.layers.{layer}.self_attn.o_proj.bias",
+          "when": { "key": "attention_bias", "equals": true }
         },
         {
           "role": "sharedGate",
@@ -63,77 +61,46 @@ extension BuiltInLayouts {
           "role": "sharedDown",
           "isBias": false,
           "name": "{prefix}model.layers.{layer}.mlp.down_proj.weight"
-        }
+        },
+        { "role": "sharedRouter", "isBias": false, "name": null }
       ],
       "ignoredKeys": ["output_router_logits", "router_aux_loss_coef", "max_window_layers"],
       "gguf": {
         "architectures": ["qwen3moe"],
-        "absent": null,
         "decoder": {
+          "positions": { "rotary": { "base": { "absent": 1000000 } } },
+          "queryKeyNorm": { "keys": [], "absent": "eachHead" },
           "experts": {
-            "count": { "keys": ["expert_count"] },
-            "activeCount": { "keys": ["expert_used_count"] },
-            "width": { "keys": ["expert_feed_forward_length"] },
-            "scoring": { "keys": [], "absent": "softmax" },
-            "isNormalized": { "keys": [], "absent": true }
+            "isNormalized": { "absent": true },
+            "sharedWidth": null,
+            "weighsShared": null
           }
         },
         "tensors": [
-          {
-            "role": "query",
-            "isBias": false,
-            "name": "blk.{layer}.attn_q.weight",
-            "scale": "blk.{layer}.attn_q.scale"
-          },
-          {
-            "role": "key",
-            "isBias": false,
-            "name": "blk.{layer}.attn_k.weight",
-            "scale": "blk.{layer}.attn_k.scale"
-          },
-          {
-            "role": "value",
-            "isBias": false,
-            "name": "blk.{layer}.attn_v.weight",
-            "scale": "blk.{layer}.attn_v.scale"
-          },
-          {
-            "role": "attentionOutput",
-            "isBias": false,
-            "name": "blk.{layer}.attn_output.weight",
-            "scale": "blk.{layer}.attn_output.scale"
-          },
-          { "role": "router", "isBias": false, "name": "blk.{layer}.ffn_gate_inp.weight" },
           {
             "role": "gate",
             "isBias": false,
             "name": "blk.{layer}.ffn_gate_exps.weight",
             "scale": "blk.{layer}.ffn_gate_exps.scale"
           },
-          { "role": "gate", "isBias": true, "name": null },
           {
             "role": "up",
             "isBias": false,
             "name": "blk.{layer}.ffn_up_exps.weight",
             "scale": "blk.{layer}.ffn_up_exps.scale"
           },
-          { "role": "up", "isBias": true, "name": null },
           {
             "role": "down",
             "isBias": false,
             "name": "blk.{layer}.ffn_down_exps.weight",
             "scale": "blk.{layer}.ffn_down_exps.scale"
           },
-          { "role": "down", "isBias": true, "name": null }
-        ],
-        "ignoredTensors": [
-          "blk.{layer}.attn_q.input_scale",
-          "blk.{layer}.attn_k.input_scale",
-          "blk.{layer}.attn_v.input_scale",
-          "blk.{layer}.attn_output.input_scale",
-          "blk.{layer}.ffn_gate_exps.input_scale",
-          "blk.{layer}.ffn_up_exps.input_scale",
-          "blk.{layer}.ffn_down_exps.input_scale"
+          { "role": "queryNorm", "isBias": false, "name": "blk.{layer}.attn_q_norm.weight" },
+          { "role": "keyNorm", "isBias": false, "name": "blk.{layer}.attn_k_norm.weight" },
+          { "role": "sharedGate", "isBias": false, "name": null },
+          { "role": "sharedUp", "isBias": false, "name": null },
+          { "role": "sharedDown", "isBias": false, "name": null },
+          { "role": "sharedRouter", "isBias": false, "name": null }
         ]
       }
     }
