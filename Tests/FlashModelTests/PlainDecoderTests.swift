@@ -43,17 +43,7 @@ struct PlainDecoderTests {
         headDimension: max(64, format.valuesPerBlock) / 4, keyValueHeads: heads)
       model.configuration.activation = activation
       model.hasAttentionBias = family == .llama
-      let folder = try ProjectFiles.TemporaryFolder()
-      try model.write(to: folder.path + "/tiny")
-      let converted = try ConvertedStore(folder.path + "/tiny", format)
-      let tokens: [Int32] = [1, 17, 5, 33, 33, 2, 9, 38, 4, 21, 0, 12]
-      var options = DecoderOptions()
-      options.keyFormat = .f32
-      options.valueFormat = .f32
-      let found = try DecoderRuns.logits(converted.store, tokens, options: options)
-      var plain = PlainDecoder(model)
-      let difference = DecoderRuns.relativeDifference(found, plain.logits(tokens))
-      #expect(difference < Self.tolerance(format))
+      try expectPlainLogits(model, format)
     }
   }
 
@@ -63,6 +53,22 @@ struct PlainDecoderTests {
   ) throws {
     var model = TinyModel(family: .nemotronNAS, seed: 3, width: 64, headDimension: 16)
     model.configuration.activation = activation
+    try expectPlainLogits(model, format) { converted, tokens, options, found in
+      for percent in [0, 50] {
+        var limited = try DecoderRuns.limited(options, converted.store, percent: percent)
+        limited.storage.memoryLimit = limited.storage.memoryLimit! + (4 << 20)
+        limited.prefillChunk = 5
+        let again = try DecoderRuns.logits(converted.store, tokens, options: limited)
+        #expect(again.map(\.bitPattern) == found.map(\.bitPattern), "\(percent) %")
+      }
+    }
+  }
+
+  /// Expects the logits of a model's store to be the plain decoder's, and hands them on.
+  private func expectPlainLogits(
+    _ model: TinyModel, _ format: RowFormat,
+    then body: (ConvertedStore, [Int32], DecoderOptions, [Float]) throws -> Void = { _, _, _, _ in }
+  ) throws {
     let folder = try ProjectFiles.TemporaryFolder()
     try model.write(to: folder.path + "/tiny")
     let converted = try ConvertedStore(folder.path + "/tiny", format)
@@ -75,13 +81,7 @@ struct PlainDecoderTests {
     var plain = PlainDecoder(model)
     let difference = DecoderRuns.relativeDifference(found, plain.logits(tokens))
     #expect(difference < Self.tolerance(format))
-    for percent in [0, 50] {
-      var limited = try DecoderRuns.limited(options, converted.store, percent: percent)
-      limited.storage.memoryLimit = limited.storage.memoryLimit! + (4 << 20)
-      limited.prefillChunk = 5
-      let again = try DecoderRuns.logits(converted.store, tokens, options: limited)
-      #expect(again.map(\.bitPattern) == found.map(\.bitPattern), "\(percent) %")
-    }
+    try body(converted, tokens, options, found)
   }
 
   @Test func randomVariableGQAModelsEqualThePlainDecoder() throws {
