@@ -41,7 +41,7 @@ extension Calibrator {
   /// What this process holds beside the decoder that is to be opened: BLAS keeps its packing
   /// buffers and the allocator what training gave back, 100 MB for layers of 16,384 neurons.
   private func held(_ predictorByteCount: Int) -> MemoryPlan.Item {
-    _ = giveBackFreeMemory(keeping: 0)
+    ProcessMemory.giveBackFree()
     var item = memory.pricing(predictorByteCount: predictorByteCount)
     item.byteCount = max(item.byteCount, ProcessMemory()?.anonymous ?? 0)
     return item
@@ -119,8 +119,3 @@ extension Calibrator {
       .reduce(into: "") { $0 += String($1, radix: 16) }
   }
 }
-
-/// glibc's malloc_trim: what the allocator has free goes back to the kernel. Its header is in no
-/// module that Swift imports.
-@_silgen_name("malloc_trim")
-private func giveBackFreeMemory(keeping byteCount: Int) -> Int32

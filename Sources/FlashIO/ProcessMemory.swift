@@ -40,10 +40,15 @@ package struct ProcessMemory: Sendable, Equatable {
     majorFaultCount = Self.majorFaults(root: root)
   }
 
-  /// Sets VmHWM to what is resident now, so that the peak of what follows can be told apart.
+  /// Gives what the allocator holds free back to the kernel.
+  package static func giveBackFree() { _ = mallocTrim(keeping: 0) }
+
+  /// Sets VmHWM to what is resident now, without what the allocator holds free, so that the peak of
+  /// what follows can be told apart.
   ///
   /// - Returns: false where the kernel refuses; the peak then stays the process's.
   package static func resetPeak() -> Bool {
+    giveBackFree()
     let descriptor = unsafe open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return false }
     defer { close(descriptor) }
@@ -77,3 +82,7 @@ package struct ProcessTraffic: Sendable, Equatable {
     writtenByteCount = written
   }
 }
+
+/// malloc_trim(3), whose header is in no module that Swift imports.
+@_silgen_name("malloc_trim")
+private func mallocTrim(keeping byteCount: Int) -> Int32

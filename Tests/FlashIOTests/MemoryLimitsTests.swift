@@ -120,6 +120,21 @@ struct ProcessMemoryTests {
     #expect(ProcessTraffic(root: "/nowhere") == nil)
   }
 
+  @Test func aPeakThatIsSetBackIsWithoutWhatWasFreed() async {
+    await #expect(processExitsWith: .success) {
+      // Small blocks under one that stays: the allocator keeps them without being asked.
+      var blocks = (0..<512).map { _ in [UInt8](repeating: 1, count: 64 << 10) }
+      let last = [UInt8](repeating: 1, count: 64 << 10)
+      let before = ProcessMemory()!
+      blocks.removeAll()
+      precondition(ProcessMemory.resetPeak())
+      let after = ProcessMemory()!
+      precondition(before.peak - after.peak > 24 << 20, "\(before.peak) \(after.peak)")
+      precondition(last[0] == 1)
+      exit(EXIT_SUCCESS)
+    }
+  }
+
   @Test func directReadsAreCountedAsTraffic() throws {
     let fixture = try Fixture(byteCount: 1 << 20)
     guard fixture.file.isDirect, let before = ProcessTraffic() else { return }
