@@ -35,56 +35,45 @@ struct FamilyTests {
     #expect(DecoderRuns.relativeDifference(logits, reference.logits) < 1e-4)
   }
 
-  /// At positions where the likeliest token leads by 1 % of the largest logit, or in bf16 at all:
-  /// the likeliest tokens of these untrained models lie as close together as 0.03 %, and a q8_0 of
-  /// rows of two blocks moves logits by 1 %. Of the 552 of dense ones, KV in f32, 529 (95.8 %) keep
-  /// theirs where weights alone are rounded to q8_0 and the arithmetic is f32, and 520 (94.2 %)
-  /// where activations are rounded to 8 bits too, as GGML does; attention's and the feed-forward
-  /// part's roundings cost about the same, and the head's next to nothing.
+  /// Rounding against the same model in f32, over 384 random tokens a family: the references' 24
+  /// are too few to tell, 552 of dense models, of which 520 (94.2 %) keep theirs in q8_0, with a
+  /// standard error of 0.9 %. A mixture's router changes its mind too.
   @Test(
     .enabled(if: isOptimizedBuild, "needs an optimized build"), arguments: [RowFormat.bf16, .q8_0])
   func likeliestTokensSurviveRounding(format: RowFormat) throws {
-    var agreement = (same: 0, all: 0)
+    var agreement = [false: (same: 0, all: 0), true: (same: 0, all: 0)]
     for family in Self.families {
       let folder = try Self.folder(family)
-      let reference = try Reference(folder + "/reference.safetensors")
-      let converted = try ConvertedStore(folder, format)
-      let found = try DecoderRuns.logits(
-        converted.store, reference.tokens, options: Self.options())
-      let rows = reference.tokens.count
-      let expected = Choice.all(reference.logits, rows: rows)
-      let least = format == .bf16 ? 0 : 0.01 * (reference.logits.map(abs).max() ?? 0)
-      let decided = expected.indices.filter { expected[$0].lead >= least }
-      let choices = Choice.all(found, rows: rows)
-      let same = decided.filter { choices[$0].token == expected[$0].token }
-      #expect(same.count * 10 >= decided.count * 9, "\(family): \(same.count) of \(decided.count)")
-      agreement.same += same.count
-      agreement.all += decided.count
-    }
-    #expect(Double(agreement.same) >= 0.95 * Double(agreement.all), "\(agreement)")
-    #expect(agreement.all >= Self.families.count * 24 * 8 / 10)
-  }
-
-  /// The most logit of a position, its token, and how far the next is behind it.
-  private struct Choice {
-    var token = 0
-    var value = -Float.infinity
-    var lead: Float = 0
-
-    init(_ logits: ArraySlice<Float>) {
-      for (index, logit) in logits.enumerated() {
-        if logit > value {
-          lead = logit - value
-          (token, value) = (index, logit)
-        } else {
-          lead = min(lead, value - logit)
+      let full = try ConvertedStore(folder, .f32)
+      let rounded = try ConvertedStore(folder, format)
+      let configuration = full.store.configuration
+      let length = min(96, configuration.maximumPositions)
+      var random = SplitMix(seed: 1)
+      for _ in 0..<4 {
+        let tokens = (0..<length).map { _ in
+          Int32.random(in: 0..<Int32(configuration.vocabularySize), using: &random)
         }
+        let expected = Self.likeliest(
+          try DecoderRuns.logits(full.store, tokens, options: Self.options()), rows: length)
+        let found = Self.likeliest(
+          try DecoderRuns.logits(rounded.store, tokens, options: Self.options()), rows: length)
+        let isMixture = configuration.routing != nil
+        agreement[isMixture]!.same += zip(expected, found).count { $0 == $1 }
+        agreement[isMixture]!.all += length
       }
     }
+    for (isMixture, counts) in agreement {
+      let least = isMixture && format == .q8_0 ? 0.9 : 0.95
+      #expect(Double(counts.same) >= least * Double(counts.all), "\(agreement)")
+    }
+    #expect(agreement[false]!.all > 8000)
+  }
 
-    static func all(_ logits: [Float], rows: Int) -> [Choice] {
-      let vocabulary = logits.count / rows
-      return (0..<rows).map { Choice(logits[$0 * vocabulary..<($0 + 1) * vocabulary]) }
+  /// The token of the largest logit of each row.
+  private static func likeliest(_ logits: [Float], rows: Int) -> [Int] {
+    let vocabulary = logits.count / rows
+    return (0..<rows).map { row in
+      (0..<vocabulary).max { logits[row * vocabulary + $0] < logits[row * vocabulary + $1] }!
     }
   }
 
