@@ -110,6 +110,27 @@ struct BenchTests {
     #expect(outcome.output.contains("DRAM's rate is not measured"))
   }
 
+  /// Half of the experts of a mixture's layers, and not the gates of the others.
+  @Test(.enabled(if: ProjectFiles.shared("vectors/families/mixtral") != nil))
+  func aMixtureIsComparedWithTheBytesOfItsChosenExperts() throws {
+    let source = try #require(ProjectFiles.shared("vectors/families/mixtral"))
+    let target = "\(Tool.folder)/bench-mixtral.flash"
+    let conversion = try Tool.run(["convert", source, target, "--type", "f32"])
+    #expect(conversion.status == 0, "\(conversion.error)")
+    let outcome = try Tool.run([
+      "bench", "-m", target, "-p", "0", "-n", "4", "-r", "1", "--roofline", "-o", "json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let touched = try #require(objects(outcome).first?["dram_bytes_per_token"] as? Int)
+    func byteCount(_ name: String) throws -> Int {
+      let attributes = try FileManager.default.attributesOfItem(atPath: "\(target)/\(name)")
+      return try #require(attributes[.size] as? Int)
+    }
+    let experts = try byteCount("bundles.bin") / 2
+    #expect(touched > experts)
+    #expect(touched < experts + (try byteCount("dense.safetensors")) + (16 << 10))
+  }
+
   @Test func aLimitThatDoesNotFitIsNamedBeforeAnythingIsMeasured() throws {
     let outcome = try Tool.run([
       "bench", "-m", Tool.store.get(), "-n", "2", "--mem-limit", "1G,3%", "-o", "json",

@@ -187,13 +187,17 @@ struct RooflineShare: Sendable {
 /// What a model touches in DRAM for each forward pass.
 struct DecoderShape: Sendable {
   private let manifest: StoreManifest
+  private let mode: SparsityMode
   private let chunk: Int
+  private let predictorByteCount: Int
   /// Bytes of one position of the KV cache.
   private let positionByteCount: Int
 
   init(_ manifest: StoreManifest, _ decoder: Decoder) {
     self.manifest = manifest
+    mode = decoder.mode
     chunk = decoder.prefillChunk
+    predictorByteCount = (decoder.plan.predictorExtents ?? []).reduce(0) { $0 + $1.byteCount }
     let heads = manifest.configuration.layers.reduce(0) { $0 + $1.keyValueHeads }
     let dimension = manifest.configuration.headDimension
     positionByteCount =
@@ -201,9 +205,9 @@ struct DecoderShape: Sendable {
       * (decoder.keyFormat.byteCount(dimension) + decoder.valueFormat.byteCount(dimension))
   }
 
-  /// Bytes of DRAM that one repetition touches: tensors used whole and the rows that decide, in
-  /// every pass; of neurons that are computed the rest; the KV cache; and once more what flash
-  /// writes there.
+  /// Bytes of DRAM that one repetition touches: tensors used whole and the rows that decide, or
+  /// predictors, in every pass; of neurons that are computed the rest; the KV cache; and once more
+  /// what flash writes there.
   func memoryByteCount(of test: BenchTest, neurons: Int, flashByteCount: Int) -> Int {
     let head = head
     let whole = manifest.tensors.reduce(0) { sum, tensor in
@@ -212,11 +216,18 @@ struct DecoderShape: Sendable {
       default: sum + tensor.extent.byteCount
       }
     }
-    let deciding = manifest.bundles.reduce(0) { $0 + $1.neuronCount * $1.lastPartByteCount }
-    let front = manifest.bundles.first?.frontBytesPerNeuron ?? 0
+    let bundle = manifest.bundles.first { $0.neuronCount > 0 }
+    var perNeuron = bundle?.frontBytesPerNeuron ?? 0
+    var deciding = predictorByteCount
+    if mode == .predicted || manifest.configuration.routing != nil {
+      // Rows that decide are those of neurons that are computed.
+      perNeuron += bundle?.lastPartByteCount ?? 0
+    } else {
+      deciding = manifest.bundles.reduce(0) { $0 + $1.neuronCount * $1.lastPartByteCount }
+    }
     let passes = (test.promptCount + chunk - 1) / chunk + test.generationCount
     let heads = (test.promptCount > 0 ? 1 : 0) + test.generationCount
-    return passes * (whole + deciding) + heads * head + neurons * front
+    return passes * (whole + deciding) + heads * head + neurons * perNeuron
       + positions(of: test) * positionByteCount + flashByteCount
   }
 
