@@ -204,7 +204,7 @@ struct BenchTests {
   @Test func modesAndPoliciesStandSideBySide() throws {
     let arguments = ["bench", "--compare-modes", "-m", try Self.calibrated.get()]
     let outcome = try Tool.run(
-      arguments + ["-p", "8", "-n", "6", "-r", "2", "--mem-limit", "72M", "-o", "json"])
+      arguments + ["-p", "8", "-n", "6", "-r", "2", "--mem-limit", "76M", "-o", "json"])
     #expect(outcome.status == 0, "\(outcome.error)")
     let entries = try objects(outcome)
     let policies: [String?] = ["window", "lru", "lfu", "lfru"]
@@ -229,7 +229,7 @@ struct BenchTests {
   @Test func modesThatCannotBeComparedAreSaid() throws {
     let plain = try Tool.run([
       "bench", "--compare-modes", "-m", Tool.store.get(), "-p", "4", "-n", "2", "--mem-limit",
-      "72M", "-o", "jsonl",
+      "76M", "-o", "jsonl",
     ])
     #expect(plain.status == 0, "\(plain.error)")
     #expect(plain.error.contains("predicted is left out"))
