@@ -28,13 +28,13 @@ struct PlainDecoderTests {
       case .llama, .deci, .nemotronNAS: [.relu, .silu]
       case .opt: [.relu]
       case .prosparse: [.fatReLU]
-      case .bamboo: [.dReLU]
+      case .bamboo, .turboSparseMixtral: [.dReLU]
       case .mixtral, .qwen2MoE: [.silu]
       }
     for activation in activations {
       let heads =
         switch family {
-        case .llama, .prosparse, .bamboo, .mixtral, .qwen2MoE: [2, 2, 2]
+        case .llama, .prosparse, .bamboo, .mixtral, .qwen2MoE, .turboSparseMixtral: [2, 2, 2]
         case .deci, .nemotronNAS: [4, 2, 1]
         case .opt: [4, 4, 4]
         }

@@ -27,9 +27,11 @@ extension PlainDecoder {
     return sum(output, shared)
   }
 
+  private var expertsName: String { model.family.isMixtral ? "block_sparse_moe" : "mlp" }
+
   private func expertNames(_ expert: Int) -> (gate: String, up: String, down: String) {
-    let base = (model.family == .mixtral ? "block_sparse_moe" : "mlp") + ".experts.\(expert)."
-    return model.family == .mixtral
+    let base = expertsName + ".experts.\(expert)."
+    return model.family.isMixtral
       ? (base + "w1", base + "w3", base + "w2")
       : (base + "gate_proj", base + "up_proj", base + "down_proj")
   }
@@ -44,8 +46,7 @@ extension PlainDecoder {
   /// The token's experts, the best first, with their weights.
   private func scores(_ layer: Int, _ x: [Double]) -> [(expert: Int, weight: Double)] {
     guard let routing = configuration.routing else { return [] }
-    let router = (model.family == .mixtral ? "block_sparse_moe" : "mlp") + ".gate.weight"
-    let logits = product(layerName(layer, router), x, bias: nil)
+    let logits = product(layerName(layer, expertsName + ".gate.weight"), x, bias: nil)
     let highest = logits.max() ?? 0
     let exponentials = logits.map { exp($0 - highest) }
     let scores =

@@ -4,7 +4,8 @@ package import FlashWeights
 /// Drafts and certificates as tests install them, without any training.
 package enum TestCalibration {
   /// Random predictors of rank 32 in one format, of both kinds in turn; the last layer of a model
-  /// of three or more has none. Orders are shuffled where asked for.
+  /// of three or more has none. Orders are shuffled where asked for, inside
+  /// each expert.
   ///
   /// - Parameter shift: added to every bias: large ones make everything fire, or nothing.
   package static func draft(
@@ -17,6 +18,7 @@ package enum TestCalibration {
     var layers: [LayerDraft] = []
     for (index, bundle) in store.manifest.bundles.enumerated() {
       let neurons = bundle.neuronCount
+      let experts = bundle.expertCount ?? 1
       func rows(_ count: Int, _ width: Int, _ format: RowFormat) -> PackedRows {
         PackedRows(
           values: (0..<count * width).map { _ in generator.signed() }, rowCount: count,
@@ -25,14 +27,19 @@ package enum TestCalibration {
       let hasPredictor = index == 0 || index + 1 < store.manifest.bundles.count || index < 2
       let predictor = PredictorDraft(
         kind: index % 2 == 0 ? .perceptron : .lowRankGate, targetRecall: 0.99,
-        reduction: rows(rank, width, format.fits(width: width) ? format : .f16),
+        reduction: rows(
+          experts * rank, width, format.fits(width: width) ? format : .f16),
         expansion: rows(neurons, rank, format),
         bias: (0..<neurons).map { _ in generator.signed() + shift })
       layers.append(
         LayerDraft(
           predictor: hasPredictor ? predictor : nil,
           counts: (0..<neurons).map { _ in UInt32(generator.below(1000)) },
-          order: reorders ? Array(0..<neurons).shuffled(using: &generator) : nil))
+          order: reorders
+            ? (0..<experts).flatMap { expert in
+              let first = expert * bundle.neuronsPerExpert
+              return Array(first..<first + bundle.neuronsPerExpert).shuffled(using: &generator)
+            } : nil))
     }
     return CalibrationDraft(layers: layers, countedTokens: 1000, generator: "tests")
   }

@@ -56,9 +56,11 @@ extension TinyModel {
       json["activation_function"] = "relu"
       json["do_layer_norm_before"] = true
       json["word_embed_proj_dim"] = configuration.width
-    case .llama, .deci, .prosparse, .bamboo, .nemotronNAS, .mixtral, .qwen2MoE:
+    case .llama, .deci, .prosparse, .bamboo, .nemotronNAS, .mixtral, .qwen2MoE,
+      .turboSparseMixtral:
       json["intermediate_size"] = layer.expertWidth
-      json["hidden_act"] = family == .bamboo ? "relu" : configuration.activation.rawValue
+      let activation = configuration.activation
+      json["hidden_act"] = activation == .dReLU ? "relu" : activation.rawValue
       json["hidden_act_param"] = configuration.activationThreshold
       json["rms_norm_eps"] = configuration.normalization.epsilon
       json["head_dim"] = configuration.headDimension
@@ -75,7 +77,7 @@ extension TinyModel {
     if let routing = configuration.routing {
       json["rope_theta"] = 10000
       json["num_experts_per_tok"] = routing.activeCount
-      json[family == .mixtral ? "num_local_experts" : "num_experts"] = layer.expertCount
+      json[family.isMixtral ? "num_local_experts" : "num_experts"] = layer.expertCount
     }
     if family == .qwen2MoE {
       json["moe_intermediate_size"] = layer.expertWidth

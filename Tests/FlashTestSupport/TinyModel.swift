@@ -12,10 +12,15 @@ package struct TinyModel: Sendable {
     /// Experts; a shared one beside them and, in the second layer, alone.
     case mixtral
     case qwen2MoE = "qwen2-moe"
+    /// Experts whose neurons are silent at times.
+    case turboSparseMixtral = "turbosparse-mixtral"
 
     /// Those whose layers are all whole and have no experts.
     package static let allCases: [Family] = [.llama, .deci, .opt, .prosparse, .bamboo]
-    package static let withExperts: [Family] = [.mixtral, .qwen2MoE]
+    package static let withExperts: [Family] = [.mixtral, .qwen2MoE, .turboSparseMixtral]
+
+    /// Whether its tensors have Mixtral's names.
+    var isMixtral: Bool { self == .mixtral || self == .turboSparseMixtral }
 
     /// `architectures[0]` of its checkpoints.
     var architecture: String {
@@ -27,6 +32,7 @@ package struct TinyModel: Sendable {
       case .bamboo: "BambooForCausalLM"
       case .mixtral: "MixtralForCausalLM"
       case .qwen2MoE: "Qwen2MoeForCausalLM"
+      case .turboSparseMixtral: "TurboSparseMixtralForCausalLM"
       }
     }
   }
@@ -94,7 +100,7 @@ package struct TinyModel: Sendable {
   }
 
   private mutating func addExperts(count: Int, width: Int, activeCount: Int) {
-    configuration.activation = .silu
+    configuration.activation = family == .turboSparseMixtral ? .dReLU : .silu
     let isShared = family == .qwen2MoE
     for index in configuration.layers.indices {
       let isDense = isShared && index == 1

@@ -61,7 +61,7 @@ struct CalibrationInstallerTests {
     }
   }
 
-  @Test(arguments: TinyModel.Family.allCases, [RowFormat.f32, .q4_0])
+  @Test(arguments: TinyModel.Family.allCases + [.turboSparseMixtral], [RowFormat.f32, .q4_0])
   func reorderedStoreIsTheSameModel(family: TinyModel.Family, format: RowFormat) throws {
     let old = try convert(Self.tiny(family), format)
     let neurons = try canonicalNeurons(old)
@@ -79,8 +79,9 @@ struct CalibrationInstallerTests {
     #expect(try names() == ["s.flash"])
   }
 
-  @Test func layersLargerThanTheMemoryAreReorderedTheSame() throws {
-    let store = try convert(Self.tiny())
+  @Test(arguments: [TinyModel.Family.deci, .turboSparseMixtral])
+  func layersLargerThanTheMemoryAreReorderedTheSame(family: TinyModel.Family) throws {
+    let store = try convert(Self.tiny(family))
     let draft = TestCalibration.draft(store, seed: 4)
     let small = try CalibrationInstaller(store: store)
     small.heldByteCount = 1
@@ -92,8 +93,9 @@ struct CalibrationInstallerTests {
     #expect(try names() == ["s.flash"])
   }
 
-  @Test func predictorsCountsAndBiasesAreReorderedWithTheirNeurons() throws {
-    let old = try convert(Self.tiny())
+  @Test(arguments: [TinyModel.Family.deci, .turboSparseMixtral])
+  func predictorsCountsAndBiasesAreReorderedWithTheirNeurons(family: TinyModel.Family) throws {
+    let old = try convert(Self.tiny(family))
     let draft = TestCalibration.draft(old, seed: 5)
     let store = try TestCalibration.install(draft, in: old)
     let calibration = try #require(store.calibration)
@@ -116,6 +118,8 @@ struct CalibrationInstallerTests {
       #expect(try bytes("reduction") == predictor.reduction.bytes)
       #expect(try bytes("expansion") == predictor.expansion.reordered(order).bytes)
       #expect(calibration.layers[layer].expansion?.rows == order.count)
+      #expect(calibration.layers[layer].rank == predictor.rank)
+      #expect(try store.predictor(layer: layer)?.reduction == predictor.reduction)
       let bias = try bytes("bias")
       let last = bias.suffix(4).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
       #expect(Float(bitPattern: last) == predictor.bias[order[order.count - 1]])
@@ -238,6 +242,34 @@ struct CalibrationInstallerTests {
     #expect(try refused { $0.formatVersion = 2 }?.kind == .futureVersion)
     try Data("[]".utf8).write(to: URL(filePath: store.calibrationPath))
     #expect(throws: StoreError.self) { try WeightStore.open(store.path) }
+  }
+
+  @Test func predictorsOfAnotherNumberOfExpertsAreRefused() throws {
+    let old = try convert(Self.tiny(.turboSparseMixtral))
+    let store = try TestCalibration.install(TestCalibration.draft(old, seed: 7), in: old)
+    for change in [32, 5 * 32, 7 * 32] {
+      var changed = try #require(store.calibration)
+      changed.layers[0].reduction?.rows = change
+      changed.layers[0].reduction?.extent.byteCount = change * 2 * store.configuration.width
+      try Data(changed.text).write(to: URL(filePath: store.calibrationPath))
+      let error = #expect(throws: StoreError.self) { try WeightStore.open(store.path) }
+      #expect(error?.kind == .calibration && error?.tensor == "layers.0")
+      #expect(error?.expected == "138 neurons of width 32, of 6 experts")
+    }
+  }
+
+  @Test func anOrderThatMovesANeuronToAnotherExpertIsRefused() throws {
+    let old = try convert(Self.tiny(.turboSparseMixtral))
+    let store = try TestCalibration.install(TestCalibration.draft(old, seed: 7), in: old)
+    let extent = try #require(store.calibration?.layers[1].order?.extent)
+    var data = try Data(contentsOf: URL(filePath: store.predictorPath))
+    let last = extent.offset + 4 * (store.manifest.bundles[1].neuronsPerExpert - 1)
+    for byte in 0..<4 { data.swapAt(last + byte, last + 4 + byte) }
+    try data.write(to: URL(filePath: store.predictorPath))
+    let error = #expect(throws: StoreError.self) { try store.neuronOrders() }
+    #expect(error?.kind == .damagedExtent && error?.tensor == "layers.1.order")
+    #expect(error?.problem == "moves a neuron to another expert")
+    #expect(throws: StoreError.self) { try CalibrationInstaller(store: store) }
   }
 
   @Test func damagedWeightsAreNotGivenANewOrder() throws {

@@ -3,8 +3,9 @@ internal import FlashKernels
 
 /// Copies a layer's bundles into another file with the neurons in another order.
 struct BundleReordering {
-  /// Bytes of a layer that are held at a time: all of it for ordinary models, so that it is read in
-  /// order; neurons of a larger one are read one by one, announced to the kernel ahead.
+  /// Bytes of a layer that are held at a time: all of it for ordinary models, or an expert, so that
+  /// it is read in order; neurons of a larger one are read one by one, announced to the kernel
+  /// ahead.
   static let heldByteCount = 192 << 20
   /// Bytes that are written at a time.
   private static let sliceByteCount = 8 << 20
@@ -20,18 +21,39 @@ struct BundleReordering {
     from source: borrowing File, to target: borrowing File, advance: (Int) -> Void
   ) throws(StoreError) -> RowHashes {
     var hashes = RowHashes(rowCount: layout.neuronCount)
-    let isHeld = layout.extent.byteCount <= heldByteCount
-    let held = Bytes(count: isHeld ? layout.extent.byteCount : 0)
-    if isHeld { try unsafe source.read(into: held.buffer, at: layout.extent.offset) }
+    let held = Bytes(count: isHeld ? stridesPerExpert * layout.stride : 0)
+    for expert in 0..<(layout.expertCount ?? 1) {
+      let strides = expert * stridesPerExpert..<(expert + 1) * stridesPerExpert
+      if isHeld {
+        try unsafe source.read(
+          into: held.buffer, at: layout.extent.offset + strides.lowerBound * layout.stride)
+      }
+      try run(strides, held: held, from: source, to: target, hashes: &hashes, advance: advance)
+    }
+    return hashes
+  }
+
+  /// Strides that neurons change places in: the layer's where there are no experts.
+  private var stridesPerExpert: Int { layout.strideCount / (layout.expertCount ?? 1) }
+
+  private var isHeld: Bool { stridesPerExpert * layout.stride <= heldByteCount }
+
+  /// Writes the strides that neurons change places in: the layer's, or an expert's.
+  private func run(
+    _ all: Range<Int>, held: borrowing Bytes, from source: borrowing File,
+    to target: borrowing File, hashes: inout RowHashes, advance: (Int) -> Void
+  ) throws(StoreError) {
     let stridesPerSlice = max(1, min(Self.sliceByteCount, heldByteCount) / layout.stride)
-    for first in Swift.stride(from: 0, to: layout.strideCount, by: stridesPerSlice) {
-      let strides = first..<min(first + stridesPerSlice, layout.strideCount)
+    for first in Swift.stride(from: all.lowerBound, to: all.upperBound, by: stridesPerSlice) {
+      let strides = first..<min(first + stridesPerSlice, all.upperBound)
       let slice = Bytes(count: strides.count * layout.stride)
       let neuronCount = layout.neuronCount(inStrides: strides)
       let firstNeuron = first * layout.neuronsPerStride
       if isHeld {
+        let firstHeld = all.lowerBound * layout.neuronsPerStride
         for index in 0..<neuronCount {
-          unsafe copy(order[firstNeuron + index], of: held.start, to: slice.start, at: index)
+          let neuron = order[firstNeuron + index] - firstHeld
+          unsafe copy(neuron, of: held.start, to: slice.start, at: index)
         }
       } else {
         try read(firstNeuron..<firstNeuron + neuronCount, from: source, into: slice)
@@ -43,7 +65,6 @@ struct BundleReordering {
         UnsafeRawBufferPointer(slice.buffer), at: layout.extent.offset + first * layout.stride)
       advance(strides.count * layout.stride)
     }
-    return hashes
   }
 
   /// The two runs of bytes of a neuron: its front parts and its last part, from the first stride.

@@ -62,11 +62,12 @@ extension Calibration {
     var extents: [(name: String, extent: FileExtent)] = []
     for (index, layer) in layers.enumerated() {
       let name = "layers.\(index)"
-      let neurons = manifest.bundles[index].neuronCount
-      guard layer.hasShape(neurons: neurons, width: manifest.configuration.width) else {
+      let bundle = manifest.bundles[index]
+      guard layer.hasShape(of: bundle) else {
         throw StoreError(
           .calibration, "contradicts the layer's shape or its own kind", file: file, tensor: name,
-          expected: "\(neurons) neurons of width \(manifest.configuration.width)",
+          expected: "\(bundle.neuronCount) neurons of width \(bundle.width)"
+            + (bundle.expertCount.map { ", of \($0) experts" } ?? ""),
           found: "\(layer.kind.rawValue) of rank \(layer.rank)")
       }
       extents += layer.extents(layer: index).map { ($0.name, $0.extent) }
@@ -101,7 +102,8 @@ extension LayerCalibration {
       }
   }
 
-  fileprivate func hasShape(neurons: Int, width: Int) -> Bool {
+  fileprivate func hasShape(of bundle: BundleLayout) -> Bool {
+    let neurons = bundle.neuronCount
     let integers = [counts] + (order.map { [$0] } ?? [])
     guard integers.allSatisfy({ $0.extent.byteCount == 4 * neurons }) else { return false }
     guard kind != .all else {
@@ -110,7 +112,7 @@ extension LayerCalibration {
     guard rank > 0, rank % Self.rankUnit == 0, rank <= 1 << 20, let reduction, let expansion,
       let bias, bias.format == .f32
     else { return false }
-    return reduction.isWhole(rows: rank, width: width)
+    return reduction.isWhole(rows: (bundle.expertCount ?? 1) * rank, width: bundle.width)
       && expansion.isWhole(rows: neurons, width: rank) && bias.isWhole(rows: 1, width: neurons)
   }
 }

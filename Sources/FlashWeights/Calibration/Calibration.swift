@@ -48,16 +48,18 @@ package enum PredictorInput: String, Codable, Sendable {
 
 /// One layer's predictor, and where its tensors lie in `predictor.safetensors`.
 ///
-/// Everything that runs along neurons is in the order in which they lie in `bundles.bin`.
+/// What runs along neurons is in the order in which they lie in `bundles.bin`. Of experts
+/// each has a predictor of its own, of the layer's kind, rank and formats: W1's rows lie expert
+/// after expert, as neurons do, and a token's scores are of its own experts alone.
 package struct LayerCalibration: Codable, Equatable, Sendable {
   package var kind: PredictorKind
   package var input: PredictorInput
-  /// Rows of W1; a multiple of 32, and 0 for `all`.
+  /// Rows of W1, of an expert's where there are experts; a multiple of 32, and 0 for `all`.
   package var rank: Int
   /// The recall that rank and threshold were chosen for; 1 for `all`, 0 where the predictor came
   /// with the model.
   package var targetRecall: Double
-  /// W1, `[rank, width]`, `layers.L.reduction`; nil for `all`.
+  /// W1, `[experts * rank, width]`, `layers.L.reduction`; nil for `all`.
   package var reduction: PredictorTensor?
   /// W2, `[neurons, rank]`, `layers.L.expansion`; nil for `all`.
   package var expansion: PredictorTensor?
@@ -66,7 +68,7 @@ package struct LayerCalibration: Codable, Equatable, Sendable {
   /// How often each neuron fired over `countedTokens` tokens, `layers.L.counts`, `I32`.
   package var counts: PredictorExtent
   /// For each neuron in the order they lie its index in the checkpoint, `layers.L.order`, `I32`;
-  /// nil where they lie as in the checkpoint.
+  /// nil where they lie as in the checkpoint. A neuron stays in its expert.
   package var order: PredictorExtent?
 }
 

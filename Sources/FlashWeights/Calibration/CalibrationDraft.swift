@@ -26,7 +26,7 @@ package struct LayerDraft: Sendable {
   /// How often each neuron fired: `[neurons]`.
   package var counts: [UInt32]
   /// For each place in the new order the neuron's place in the store that was opened, a
-  /// permutation; nil leaves the layer as it is.
+  /// permutation inside each expert; nil leaves the layer as it is.
   package var order: [Int]?
 
   package init(predictor: PredictorDraft?, counts: [UInt32], order: [Int]? = nil) {
@@ -36,18 +36,20 @@ package struct LayerDraft: Sendable {
   }
 }
 
-/// A predictor with its rows packed.
+/// A layer's predictor with its rows packed; of experts all of theirs, one after another.
 package struct PredictorDraft: Sendable {
   /// Not `all`.
   package var kind: PredictorKind
   package var input: PredictorInput
   package var targetRecall: Double
-  /// W1, `[rank, width]`; the rank is a multiple of 32.
+  /// W1, `[experts * rank, width]`; the rank is a multiple of 32.
   package var reduction: PackedRows
   /// W2, `[neurons, rank]`.
   package var expansion: PackedRows
   /// b with the threshold in it, `[neurons]`.
   package var bias: [Float]
+
+  package var rank: Int { expansion.width }
 
   package init(
     kind: PredictorKind, input: PredictorInput = .feedForwardNorm, targetRecall: Double,

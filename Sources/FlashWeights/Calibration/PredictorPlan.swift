@@ -7,13 +7,15 @@ struct PredictorPlan: Sendable {
   /// What one layer has.
   struct Layer: Sendable {
     var neuronCount: Int
+    /// One where neurons belong to no expert.
+    var expertCount = 1
     /// Nil where every neuron is computed.
     var shape: Shape?
     /// Whether the neurons lie in another order than the checkpoint's.
     var isReordered = false
   }
 
-  /// Of a predictor `[neurons, rank] · [rank, width]`.
+  /// Of a predictor `[neurons, rank] · [rank, width]`, or of each expert's.
   struct Shape: Sendable {
     var rank: Int
     var width: Int
@@ -56,7 +58,8 @@ struct PredictorPlan: Sendable {
       extents.append([:])
       let neurons = layer.neuronCount
       if let shape = layer.shape {
-        append(.reduction, rows: shape.rank, width: shape.width, shape.reduction)
+        append(
+          .reduction, rows: layer.expertCount * shape.rank, width: shape.width, shape.reduction)
         append(.expansion, rows: neurons, width: shape.rank, shape.expansion)
         append(.bias, .f32, [neurons], 4 * neurons)
       }

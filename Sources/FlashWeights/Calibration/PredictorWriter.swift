@@ -19,9 +19,10 @@ struct PredictorWriter {
       zip(draft.layers, origins).map { layer, origin in
         PredictorPlan.Layer(
           neuronCount: layer.counts.count,
+          expertCount: layer.predictor.map { $0.reduction.rowCount / $0.rank } ?? 1,
           shape: layer.predictor.map {
             PredictorPlan.Shape(
-              rank: $0.reduction.rowCount, width: $0.reduction.width,
+              rank: $0.rank, width: $0.reduction.width,
               reduction: $0.reduction.format, expansion: $0.expansion.format)
           },
           isReordered: origin != nil)
@@ -56,7 +57,7 @@ struct PredictorWriter {
       let order = layer.order ?? Array(0..<layer.counts.count)
       var calibration = LayerCalibration(
         kind: layer.predictor?.kind ?? .all, input: layer.predictor?.input ?? .feedForwardNorm,
-        rank: layer.predictor?.reduction.rowCount ?? 0,
+        rank: layer.predictor?.rank ?? 0,
         targetRecall: layer.predictor?.targetRecall ?? 1,
         counts: PredictorExtent(extent: FileExtent(offset: 0, byteCount: 0), checksum: ""))
       if let predictor = layer.predictor {
@@ -91,17 +92,26 @@ extension CalibrationDraft {
       precondition(layer.counts.count == neurons, "a count for each neuron")
       if let order = layer.order {
         precondition(order.isPermutation(of: neurons), "an order names every neuron once")
+        precondition(bundle.leavesExperts(order), "an order leaves neurons in their experts")
       }
       guard let predictor = layer.predictor else { continue }
-      let rank = predictor.reduction.rowCount
+      let rank = predictor.rank
       precondition(
         predictor.kind != .all && rank > 0 && rank % LayerCalibration.rankUnit == 0,
         "a predictor has a rank of a multiple of \(LayerCalibration.rankUnit)")
       precondition(
-        predictor.reduction.width == width && predictor.expansion.rowCount == neurons
-          && predictor.expansion.width == rank && predictor.bias.count == neurons,
-        "a predictor goes from the model's width to the layer's neurons")
+        predictor.reduction.rowCount == (bundle.expertCount ?? 1) * rank
+          && predictor.reduction.width == width && predictor.expansion.rowCount == neurons
+          && predictor.bias.count == neurons,
+        "a predictor goes from the model's width to the neurons of the layer or of each expert")
     }
+  }
+}
+
+extension BundleLayout {
+  /// Whether an order of all neurons has each in its expert's places.
+  func leavesExperts(_ order: [Int]) -> Bool {
+    order.indices.allSatisfy { order[$0] / neuronsPerExpert == $0 / neuronsPerExpert }
   }
 }
 

@@ -31,10 +31,13 @@ extension WeightStore {
         continue
       }
       let order = try file.integers(extent).map { Int($0) }
-      guard order.isPermutation(of: manifest.bundles[index].neuronCount) else {
+      let bundle = manifest.bundles[index]
+      let isWhole = order.isPermutation(of: bundle.neuronCount)
+      guard isWhole, bundle.leavesExperts(order) else {
         throw StoreError(
-          .damagedExtent, "does not name every neuron once", file: predictorPath,
-          offset: extent.offset, tensor: "layers.\(index).order")
+          .damagedExtent,
+          isWhole ? "moves a neuron to another expert" : "does not name every neuron once",
+          file: predictorPath, offset: extent.offset, tensor: "layers.\(index).order")
       }
       orders.append(order)
     }
