@@ -27,11 +27,11 @@ struct Attention {
     let queryWidth = shape.queryHeads * core.configuration.headDimension
     let keyValueWidth = shape.keyValueHeads * core.configuration.headDimension
     var prepared: RowFormat?
-    try unsafe project(
+    try unsafe core.projectNormed(
       weights.query, tokenCount, into: scratch.queries, stride: queryWidth, &prepared)
-    try unsafe project(
+    try unsafe core.projectNormed(
       weights.key, tokenCount, into: scratch.keys, stride: keyValueWidth, &prepared)
-    try unsafe project(
+    try unsafe core.projectNormed(
       weights.value, tokenCount, into: scratch.values, stride: keyValueWidth, &prepared)
     if let norm = weights.queryNorm {
       unsafe normalize(
@@ -52,20 +52,6 @@ struct Attention {
     try unsafe core.project(
       weights.output, tokenCount: tokenCount, output: scratch.projected,
       outputStride: core.configuration.width)
-  }
-
-  /// Projects the normed state, preparing it again only where the weight's format differs.
-  private func project(
-    _ matrix: LayerMatrix, _ tokenCount: Int, into output: UnsafeMutablePointer<Float>,
-    stride: Int, _ prepared: inout RowFormat?
-  ) throws(ReadFailure) {
-    if prepared != matrix.tensor.format {
-      unsafe core.prepareActivations(
-        core.scratch.normed, width: core.configuration.width, tokenCount: tokenCount,
-        format: matrix.tensor.format)
-      prepared = matrix.tensor.format
-    }
-    try unsafe core.project(matrix, tokenCount: tokenCount, output: output, outputStride: stride)
   }
 
   /// Norms the heads of queries or keys in place, each by itself or a token's all together.

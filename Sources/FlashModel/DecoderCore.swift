@@ -70,7 +70,9 @@ import FlashWindow
 
   /// Runs `body` and counts its time as looking ahead, arithmetic in it too: that is no part of the
   /// answer.
-  func lookingAhead<Result>(_ body: () -> Result) -> Result {
+  func lookingAhead<Result, Failure>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     let start = MonotonicClock.nanoseconds
     let counted = arithmeticNanoseconds
     // One span stands for all of it.
@@ -83,7 +85,7 @@ import FlashWindow
       lookAheadNanoseconds += end - start
       recorder?.record(.lookAhead, from: start, to: end)
     }
-    return body()
+    return try body()
   }
 
   /// Runs `body` and counts its arithmetic as the predictors'.
@@ -107,34 +109,38 @@ import FlashWindow
     }
   }
 
-  /// Rounds `[tokenCount, width]` as dot products with rows of `format` want it, into
-  /// `scratch.activations`.
+  /// Rounds `[tokenCount, width]` as dot products with rows of `format` want it, into `prepared`,
+  /// `[tokenCount, activationByteCount]`; nil: `scratch.activations`.
   func prepareActivations(
-    _ input: UnsafePointer<Float>, width: Int, tokenCount: Int, format: RowFormat
+    _ input: UnsafePointer<Float>, width: Int, tokenCount: Int, format: RowFormat,
+    into prepared: UnsafeMutableRawPointer? = nil
   ) {
+    let prepared = unsafe prepared ?? scratch.activations
     let stride = scratch.shape.activationByteCount
     split(tokenCount) { tokens in
       for token in tokens {
         unsafe kernels.prepareActivation(
-          input + token * width, width: width, format,
-          into: scratch.activations + token * stride)
+          input + token * width, width: width, format, into: prepared + token * stride)
       }
     }
   }
 
   /// `output[t] = weight · input[t] + bias`, output rows `outputStride` values apart.
   ///
-  /// `scratch.activations` must hold the prepared input. Throws the read that failed.
+  /// - Parameter activations: the prepared input, `[tokenCount, activationByteCount]`; nil:
+  ///   `scratch.activations`.
+  /// - Throws: the read that failed.
   func project(
-    _ matrix: LayerMatrix, tokenCount: Int, output: UnsafeMutablePointer<Float>, outputStride: Int
+    _ matrix: LayerMatrix, tokenCount: Int, activations: UnsafeRawPointer? = nil,
+    output: UnsafeMutablePointer<Float>, outputStride: Int
   ) throws(ReadFailure) {
     let tensor = matrix.tensor
+    let activations = unsafe activations ?? UnsafeRawPointer(scratch.activations)
     try unsafe residency.withRows(ofTensor: matrix.index) { rows, base in
       split(rows.count) { part in
         unsafe kernels.dot(
           tensor.format, width: tensor.width, rows: base + part.lowerBound * tensor.rowByteCount,
-          rowStride: tensor.rowByteCount, rowCount: part.count,
-          activations: scratch.activations,
+          rowStride: tensor.rowByteCount, rowCount: part.count, activations: activations,
           activationStride: scratch.shape.activationByteCount, tokenCount: tokenCount,
           output: output + rows.lowerBound + part.lowerBound, outputStride: outputStride)
       }
@@ -144,6 +150,21 @@ import FlashWindow
     for token in 0..<tokenCount {
       unsafe kernels.add(values, to: output + token * outputStride, count: tensor.rows)
     }
+  }
+
+  /// `output[t] = weight · scratch.normed[t] + bias`, preparing the state only where the weight's
+  /// format is not the one it is `prepared` for.
+  func projectNormed(
+    _ matrix: LayerMatrix, _ tokenCount: Int, into output: UnsafeMutablePointer<Float>,
+    stride: Int, _ prepared: inout RowFormat?
+  ) throws(ReadFailure) {
+    if prepared != matrix.tensor.format {
+      unsafe prepareActivations(
+        scratch.normed, width: configuration.width, tokenCount: tokenCount,
+        format: matrix.tensor.format)
+      prepared = matrix.tensor.format
+    }
+    try unsafe project(matrix, tokenCount: tokenCount, output: output, outputStride: stride)
   }
 
   /// Norms `tokenCount` rows of `[.., width]` into `output`.

@@ -76,7 +76,7 @@ struct ExpertFeedForward {
       isMissing = true
     }
     if isMissing, tokenCount == 1, residency.looksAhead {
-      core.lookingAhead { guessNext(after: layer) }
+      try core.lookingAhead { () throws(ReadFailure) in try guessNext(after: layer) }
     }
     try close(&group, weights, tokenCount: tokenCount)
   }
@@ -130,14 +130,9 @@ struct ExpertFeedForward {
     unsafe core.prepareActivations(
       scratch.normed, width: core.configuration.width, tokenCount: tokenCount, format: gate)
     guard gate != up else { return }
-    let stride = scratch.shape.activationByteCount
-    core.split(tokenCount) { tokens in
-      for token in tokens {
-        unsafe core.kernels.prepareActivation(
-          scratch.normed + token * core.configuration.width, width: core.configuration.width, up,
-          into: scratch.experts.upActivations + token * stride)
-      }
-    }
+    unsafe core.prepareActivations(
+      scratch.normed, width: core.configuration.width, tokenCount: tokenCount, format: up,
+      into: scratch.experts.upActivations)
   }
 
   /// Computes the first `count` experts of the group into `answers`.
@@ -207,45 +202,47 @@ struct ExpertFeedForward {
   ) {
     let scratch = core.scratch.experts
     let bundles = weights.bundles
-    let width = bundles.neuronsPerExpert
+    let perExpert = bundles.neuronsPerExpert
     let isMixed = bundles.inputFormats.gate != bundles.inputFormats.up
     let gateInputs = unsafe isOneToken ? core.scratch.activations : scratch.gateInputs
     let upInputs =
       unsafe isMixed ? (isOneToken ? scratch.upActivations : scratch.upInputs) : gateInputs
-    let gates = unsafe scratch.gates + work.firstRow * width
-    let ups = unsafe scratch.ups + work.firstRow * width
+    let gates = unsafe scratch.gates + work.firstRow * perExpert
+    let ups = unsafe scratch.ups + work.firstRow * perExpert
     let piece = unsafe NeuronPiece(
       bundles: bundles, base: work.base, partsLieApart: work.partsLieApart)
     let isGated = core.family.isGated
     for first in stride(from: neurons.lowerBound, to: neurons.upperBound, by: Self.rowsPerBlock) {
       let block = first..<min(first + Self.rowsPerBlock, neurons.upperBound)
-      let place = slot * width + first
-      let inPiece = unsafe block.lowerBound + work.firstNeuron..<block.upperBound + work.firstNeuron
-      unsafe piece.fillAddresses(
-        ofPart: bundles.parts.count - 1, neurons: inPiece, into: scratch.gateAddresses + place)
-      unsafe piece.fillAddresses(
-        ofPart: bundles.part(.down), neurons: inPiece, into: scratch.downAddresses + place)
+      let place = slot * perExpert + first
+      let inPiece = unsafe work.firstNeuron + first
+      func fill(_ part: Int, _ addresses: UnsafeMutablePointer<UnsafeRawPointer>) {
+        unsafe piece.fillAddresses(
+          ofPart: part, neurons: inPiece..<inPiece + block.count, into: addresses + place)
+      }
+      unsafe fill(bundles.parts.count - 1, scratch.gateAddresses)
+      unsafe fill(bundles.part(.down), scratch.downAddresses)
       unsafe multiply(
-        bundles.inputFormats.gate, scratch.gateAddresses + place, block, gateInputs, work, gates)
+        bundles.inputFormats.gate, bundles, scratch.gateAddresses + place, block, gateInputs,
+        work, gates)
       guard isGated else { continue }
-      unsafe piece.fillAddresses(
-        ofPart: bundles.part(.up), neurons: inPiece, into: scratch.upAddresses + place)
+      unsafe fill(bundles.part(.up), scratch.upAddresses)
       unsafe multiply(
-        bundles.inputFormats.up, scratch.upAddresses + place, block, upInputs, work, ups)
+        bundles.inputFormats.up, bundles, scratch.upAddresses + place, block, upInputs, work, ups)
     }
     unsafe activate(work, weights, neurons, gates: gates, ups: ups)
   }
 
   private func multiply(
-    _ format: RowFormat, _ rows: UnsafePointer<UnsafeRawPointer>, _ block: Range<Int>,
-    _ inputs: UnsafeRawPointer, _ work: ExpertWork, _ output: UnsafeMutablePointer<Float>
+    _ format: RowFormat, _ bundles: BundleLayout, _ rows: UnsafePointer<UnsafeRawPointer>,
+    _ block: Range<Int>, _ inputs: UnsafeRawPointer, _ work: ExpertWork,
+    _ output: UnsafeMutablePointer<Float>
   ) {
-    let shape = core.scratch.shape
     unsafe core.kernels.dot(
-      format, width: shape.width, scatteredRows: rows, rowCount: block.count,
-      activations: inputs, activationStride: shape.activationByteCount,
+      format, width: bundles.width, scatteredRows: rows, rowCount: block.count,
+      activations: inputs, activationStride: core.scratch.shape.activationByteCount,
       tokenCount: work.pairCount, output: output + block.lowerBound,
-      outputStride: shape.expertWidth)
+      outputStride: bundles.neuronsPerExpert)
   }
 
   /// Adds biases and turns products into outputs, in `gates`.
@@ -253,7 +250,7 @@ struct ExpertFeedForward {
     _ work: ExpertWork, _ weights: LayerWeights, _ neurons: Range<Int>,
     gates: UnsafeMutablePointer<Float>, ups: UnsafeMutablePointer<Float>
   ) {
-    let width = core.scratch.shape.expertWidth
+    let width = weights.bundles.neuronsPerExpert
     let family = core.family
     let firstBias = unsafe Int(work.expert) * width + neurons.lowerBound
     let deciding = family.isGated ? weights.experts?.gateBias : weights.experts?.upBias
@@ -327,7 +324,7 @@ struct ExpertFeedForward {
   ///
   /// The residual stream changes little from layer to layer: on trained models 59 to 89 % of them
   /// are wanted.
-  private func guessNext(after layer: Int) {
+  private func guessNext(after layer: Int) throws(ReadFailure) {
     guard layer + 1 < layers.count, let next = layers[layer + 1].experts,
       let routing = core.family.routing
     else { return }
@@ -338,17 +335,13 @@ struct ExpertFeedForward {
       unsafe state = UnsafePointer(scratch.experts.sums)
     }
     let router = next.router.tensor
-    unsafe core.kernels.prepareActivation(
-      state, width: router.width, router.format, into: scratch.experts.gateInputs)
-    let rows = unsafe core.residency.address(ofTensor: next.router.index)
-    core.split(router.rows, granularity: 16) { part in
-      unsafe core.kernels.dot(
-        router.format, width: router.width, rows: rows + part.lowerBound * router.rowByteCount,
-        rowStride: router.rowByteCount, rowCount: part.count,
-        activations: scratch.experts.gateInputs, activationStride: 0, tokenCount: 1,
-        output: scratch.experts.logits + part.lowerBound, outputStride: router.rows)
-    }
-    unsafe addBias(next.router.bias, from: 0, to: scratch.experts.logits, router.rows)
+    // `scratch.activations` has this layer's state, which its last experts are yet to take.
+    unsafe core.prepareActivations(
+      state, width: router.width, tokenCount: 1, format: router.format,
+      into: scratch.experts.gateInputs)
+    try unsafe core.project(
+      next.router, tokenCount: 1, activations: scratch.experts.gateInputs,
+      output: scratch.experts.logits, outputStride: router.rows)
     let count = routing.activeCount
     unsafe ExpertRouter.rank(
       count, of: router.rows, scratch.experts.logits, into: scratch.experts.guesses)

@@ -12,8 +12,13 @@ struct SharedExpert {
   func forward(_ weights: SharedExpertWeights, tokenCount: Int) throws(ReadFailure) {
     let scratch = core.scratch
     let count = weights.up.tensor.rows
-    try unsafe project(weights.up, tokenCount, into: scratch.neuronOutputs)
-    if let gate = weights.gate { try unsafe project(gate, tokenCount, into: scratch.deciding) }
+    var prepared: RowFormat?
+    try unsafe core.projectNormed(
+      weights.up, tokenCount, into: scratch.neuronOutputs, stride: count, &prepared)
+    if let gate = weights.gate {
+      try unsafe core.projectNormed(
+        gate, tokenCount, into: scratch.deciding, stride: count, &prepared)
+    }
     let family = core.family
     core.split(tokenCount * count, granularity: 64) { part in
       let up = unsafe scratch.neuronOutputs + part.lowerBound
@@ -26,8 +31,8 @@ struct SharedExpert {
         gate: scratch.deciding + part.lowerBound, up: up, count: part.count, into: up)
     }
     if let router = weights.router {
-      // Its logit is of the normed state too, which is prepared again for it.
-      try unsafe project(router, tokenCount, into: scratch.deciding)
+      try unsafe core.projectNormed(
+        router, tokenCount, into: scratch.deciding, stride: 1, &prepared)
     }
     unsafe core.prepareActivations(
       scratch.neuronOutputs, width: count, tokenCount: tokenCount,
@@ -40,15 +45,5 @@ struct SharedExpert {
       let score = unsafe 1 / (1 + core.kernels.exponential(-scratch.deciding[token]))
       unsafe core.kernels.scale(scratch.accumulators + token * width, by: score, count: width)
     }
-  }
-
-  private func project(
-    _ matrix: LayerMatrix, _ tokenCount: Int, into output: UnsafeMutablePointer<Float>
-  ) throws(ReadFailure) {
-    unsafe core.prepareActivations(
-      core.scratch.normed, width: matrix.tensor.width, tokenCount: tokenCount,
-      format: matrix.tensor.format)
-    try unsafe core.project(
-      matrix, tokenCount: tokenCount, output: output, outputStride: matrix.tensor.rows)
   }
 }
