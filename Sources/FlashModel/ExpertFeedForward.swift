@@ -218,7 +218,7 @@ struct ExpertFeedForward {
       let inPiece = unsafe work.firstNeuron + first
       func fill(_ part: Int, _ addresses: UnsafeMutablePointer<UnsafeRawPointer>) {
         unsafe piece.fillAddresses(
-          ofPart: part, neurons: inPiece..<inPiece + block.count, into: addresses + place)
+          ofPart: part, of: .all(block.count), from: inPiece, into: addresses + place)
       }
       unsafe fill(bundles.parts.count - 1, scratch.gateAddresses)
       unsafe fill(bundles.part(.down), scratch.downAddresses)

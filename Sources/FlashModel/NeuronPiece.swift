@@ -16,17 +16,20 @@ import FlashWeights
     self.partsLieApart = partsLieApart
   }
 
-  /// Writes the address of one part of each neuron of `active`, counted within the piece.
+  /// Writes the address of one part of each neuron of `active`.
+  ///
+  /// - Parameter first: the piece's neuron that `active` counts from.
   func fillAddresses(
-    ofPart part: Int, of active: ActiveSet, into addresses: UnsafeMutablePointer<UnsafeRawPointer>
+    ofPart part: Int, of active: ActiveSet, from first: Int = 0,
+    into addresses: UnsafeMutablePointer<UnsafeRawPointer>
   ) {
     let perStride = bundles.neuronsPerStride
     guard perStride > 1, !partsLieApart else {
       let start =
         unsafe base
         + (partsLieApart
-          ? bundles.offsetApart(ofPart: part, neuron: 0)
-          : bundles.offset(ofPart: part, neuron: 0))
+          ? bundles.offsetApart(ofPart: part, neuron: first)
+          : bundles.offset(ofPart: part, neuron: 0) + first * bundles.stride)
       let distance =
         partsLieApart
         ? bundles.rowByteCount(ofPart: part) : bundles.stride
@@ -35,31 +38,11 @@ import FlashWeights
       }
       return
     }
-    for place in 0..<active.count {
-      let neuron = active[place]
-      unsafe addresses[place] =
-        base + neuron / perStride * bundles.stride
-        + bundles.offset(ofPart: part, neuron: neuron % perStride)
-    }
-  }
-}
-
-extension NeuronPiece {
-  /// Writes the address of one part of each of a run of neurons.
-  func fillAddresses(
-    ofPart part: Int, neurons: Range<Int>, into addresses: UnsafeMutablePointer<UnsafeRawPointer>
-  ) {
-    if partsLieApart {
-      let distance = bundles.rowByteCount(ofPart: part)
-      let start = unsafe base + bundles.offsetApart(ofPart: part, neuron: neurons.lowerBound)
-      for index in 0..<neurons.count { unsafe addresses[index] = start + index * distance }
-      return
-    }
-    let perStride = bundles.neuronsPerStride
     let row = bundles.offset(ofPart: part, neuron: 0)
     let distance = bundles.offset(ofPart: part, neuron: 1) - row
-    for (index, neuron) in neurons.enumerated() {
-      unsafe addresses[index] =
+    for place in 0..<active.count {
+      let neuron = first + active[place]
+      unsafe addresses[place] =
         base + neuron / perStride * bundles.stride + row + neuron % perStride * distance
     }
   }
