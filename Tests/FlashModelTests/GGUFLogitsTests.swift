@@ -12,8 +12,13 @@ struct GGUFLogitsTests {
   private static let stories = "models/stories260K"
 
   private func logits(_ file: String, _ tokens: [Int32]) throws -> [Float] {
-    let converted = try ConvertedStore(
-      try #require(ProjectFiles.shared(file)), StoreFormats())
+    try logits(path: try #require(ProjectFiles.shared(file)), StoreFormats(), tokens)
+  }
+
+  private func logits(
+    path: String, _ formats: StoreFormats, _ tokens: [Int32]
+  ) throws -> [Float] {
+    let converted = try ConvertedStore(path, formats)
     return try withExtendedLifetime(converted) {
       try DecoderRuns.logits(converted.store, tokens, options: DecoderOptions())
     }
@@ -55,6 +60,16 @@ struct GGUFLogitsTests {
     let full = try array(Float.self, "\(path)F32.reference-logits.llamacpp.f32")
     let ratio = Self.perplexity(found, tokens) / Self.perplexity(full, tokens)
     #expect(abs(ratio - 1) < 5e-3, "perplexity of \(type) over that of F32")
+  }
+
+  /// Files that llama.cpp's converter wrote (`make.py` beside them); gpt-oss' experts are MXFP4.
+  @Test(arguments: ["mixtral", "qwen2-moe", "olmoe", "gpt-oss", "smallthinker"])
+  func logitsOfMixturesEqualThoseOfLlamaCpp(family: String) throws {
+    let folder = ProjectFiles.fixtures + "/gguf-mixtures/"
+    let tokens = try Reference.array(Int32.self, folder + "tokens.i32")
+    let found = try logits(path: folder + family + ".gguf", StoreFormats(.f32), tokens)
+    let expected = try Reference.array(Float.self, folder + family + ".logits.f32")
+    #expect(DecoderRuns.relativeDifference(found, expected) < 1e-4)
   }
 
   /// Types from tensor to tensor as llama.cpp's Q4_K_M has them: q6_K for the values and the down
