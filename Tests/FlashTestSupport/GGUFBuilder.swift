@@ -211,7 +211,10 @@ extension GGUFBuilder {
 
 extension GGUFBuilder {
   /// A tiny model's checkpoint as its layout spells GGUF files, in f32.
-  package init(_ model: TinyModel) {
+  ///
+  /// - Parameter stacksExperts: whether all experts of a layer are in one tensor, or each in its
+  ///   own as files of the first mixtures had them.
+  package init(_ model: TinyModel, stacksExperts: Bool = true) {
     self.init()
     let configuration = model.configuration
     guard let section = model.layout.gguf else {
@@ -225,7 +228,11 @@ extension GGUFBuilder {
     key("context_length", configuration.maximumPositions)
     key("embedding_length", configuration.width)
     key("block_count", configuration.layers.count)
-    key("feed_forward_length", layer.feedForwardWidth)
+    key("feed_forward_length", layer.expertWidth)
+    if let routing = configuration.routing {
+      key("expert_count", layer.expertCount ?? 0)
+      key("expert_used_count", routing.activeCount)
+    }
     key("attention.head_count", layer.queryHeads)
     key("attention.head_count_kv", .int32s(configuration.layers.map { Int32($0.keyValueHeads) }))
     if case .rotary(let rotary) = configuration.positions {
@@ -241,6 +248,11 @@ extension GGUFBuilder {
       guard let twin = names["\(pattern.role) \(pattern.isBias)"] else { continue }
       let layers = pattern.isPerLayer ? configuration.layers.indices.map { $0 as Int? } : [nil]
       for layer in layers {
+        if twin.isPerExpert, let layer {
+          addExperts(pattern, layer, configuration, isStack: stacksExperts) { expert in
+            values[twin.name(prefix: model.layout.prefixes[0], layer: layer, expert: expert)] ?? []
+          }
+        }
         guard let found = values[twin.name(prefix: model.layout.prefixes[0], layer: layer)] else {
           continue
         }
@@ -253,6 +265,25 @@ extension GGUFBuilder {
           isPaired && !isVector
             ? Self.paired(found, width: weight.width, head: configuration.headDimension) : found)
       }
+    }
+  }
+
+  private mutating func addExperts(
+    _ pattern: Layout.TensorPattern, _ layer: Int, _ configuration: ModelConfiguration,
+    isStack: Bool, values: (_ expert: Int) -> [Float]
+  ) {
+    guard let count = configuration.layers[layer].expertCount else { return }
+    let shape = TensorShape(pattern.role, layer: layer, in: configuration).part(count)
+    let name = pattern.name(prefix: "", layer: layer)
+    if isStack {
+      return add(
+        name.replacing(".{expert}", with: "_exps"), [shape.width, shape.rows, count],
+        (0..<count).flatMap(values))
+    }
+    for expert in 0..<count {
+      add(
+        pattern.name(prefix: "", layer: layer, expert: expert), [shape.width, shape.rows],
+        values(expert))
     }
   }
 

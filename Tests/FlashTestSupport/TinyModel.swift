@@ -175,7 +175,7 @@ package struct TinyModel: Sendable {
 
 extension TensorShape {
   /// One of several experts' part of a weight.
-  fileprivate func part(_ experts: Int) -> TensorShape {
+  func part(_ experts: Int) -> TensorShape {
     var part = self
     if role == .down { part.width /= experts } else { part.rows /= experts }
     return part

@@ -82,21 +82,24 @@ extension BuiltInLayouts {
           {
             "role": "gate",
             "isBias": false,
-            "name": "blk.{layer}.ffn_gate_exps.weight",
+            "name": "blk.{layer}.ffn_gate.{expert}.weight",
+            "orStacked": [{ "name": "blk.{layer}.ffn_gate_exps.weight", "stack": {} }],
             "scale": "blk.{layer}.ffn_gate_exps.scale"
           },
           { "role": "gate", "isBias": true, "name": null },
           {
             "role": "up",
             "isBias": false,
-            "name": "blk.{layer}.ffn_up_exps.weight",
+            "name": "blk.{layer}.ffn_up.{expert}.weight",
+            "orStacked": [{ "name": "blk.{layer}.ffn_up_exps.weight", "stack": {} }],
             "scale": "blk.{layer}.ffn_up_exps.scale"
           },
           { "role": "up", "isBias": true, "name": null },
           {
             "role": "down",
             "isBias": false,
-            "name": "blk.{layer}.ffn_down_exps.weight",
+            "name": "blk.{layer}.ffn_down.{expert}.weight",
+            "orStacked": [{ "name": "blk.{layer}.ffn_down_exps.weight", "stack": {} }],
             "scale": "blk.{layer}.ffn_down_exps.scale"
           },
           { "role": "down", "isBias": true, "name": null }

@@ -14,7 +14,7 @@ internal import FlashIO
 ///   `derived.scales_rotary`, whether it takes the file's factors of cosines and sines,
 /// - `derived.activation`: `relu` for PowerInfer's files, whose models have no other,
 /// - `derived.learned_positions`: rows of the table of positions less the two it begins with,
-/// - `derived.experts`: true where `expert_count` is not 0,
+/// - `derived.experts`: true where `expert_count` is not 0 or there is a router,
 /// - `derived.windowed_layers`: for SmallThinker, a list with 0 for each layer that sees all
 ///   positions and has no RoPE, which llama.cpp knows by the architecture,
 /// - `derived.has.attn_q.bias` and so on: tensors that layer 0 has.
@@ -124,7 +124,7 @@ package struct GGUFSource: ModelSource {
       json["derived.learned_positions"] = .integer(rows - 2)
     }
     if metadata.isPowerInfer { json["derived.activation"] = .string("relu") }
-    if let count = json["expert_count"]?.integer, count != 0 {
+    if json["expert_count"]?.integer ?? 0 != 0 || tensors["blk.0.ffn_gate_inp.weight"] != nil {
       json["derived.experts"] = .bool(true)
     }
     if architecture == "smallthinker", json["attention.sliding_window"]?.integer ?? 0 > 0,
