@@ -3,9 +3,9 @@
 Makes small random checkpoints in OUT/checkpoints and turns them into OUT/*.gguf with llama.cpp's
 convert_hf_to_gguf.py (commit 4227c9b, whose gguf-py must lose the second line of its tensor_mapping
 with "block_sparse_moe.gate", which takes Mixtral's router for a gate), without a tokenizer. Needs
-torch and transformers. Then llama-logits makes the logits: those of gpt-oss from
-gpt-oss-plain.gguf, the same values in F32, because llama.cpp rounds to 8 bits what it multiplies
-with MXFP4.
+torch and transformers. llama.cpp's llama_decode over tokens.i32, all positions in one batch and KV in
+F32, then makes *.logits.f32: those of gpt-oss from gpt-oss-plain.gguf, the same values in F32,
+because llama.cpp rounds to 8 bits what it multiplies with MXFP4.
 """
 import json
 import struct
