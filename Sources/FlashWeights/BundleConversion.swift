@@ -15,6 +15,9 @@ internal import Synchronization
 struct BundleConversion {
   /// Pieces of a column block that are announced before the first is read.
   static let readAheadCount = 256
+  /// Bytes of experts whose columns are held at a time, or one: they are read in order however few
+  /// they are, and what memory is left keeps pages that were read ahead.
+  static let expertsByteCount = 64 << 20
 
   let conversion: RowConversion
   let layer: Int
@@ -135,7 +138,8 @@ struct BundleConversion {
     let limit = conversion.memory.columnByteCount
     let whole = byteCount(perExpert)
     guard whole > limit else {
-      let count = whole == 0 ? layout.neuronCount : limit / whole * perExpert
+      let most = layout.expertCount == nil ? limit : min(limit, Self.expertsByteCount)
+      let count = whole == 0 ? layout.neuronCount : max(1, most / whole) * perExpert
       return stride(from: 0, to: layout.neuronCount, by: count).map {
         $0..<min($0 + count, layout.neuronCount)
       }
