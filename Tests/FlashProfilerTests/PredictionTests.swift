@@ -51,6 +51,36 @@ struct SpeedPredictionTests {
   }
 }
 
+/// Reads of experts, of which a layer lacks now one and now none.
+struct MissSpreadTests {
+  @Test func aLayerHidesOnlyItsOwnReads() {
+    // Of two experts one is missing in half of all tokens, and both in a quarter.
+    let spread = MissSpread(layerCount: 1, wanted: 2, misses: 1)
+    let stall = spread.stallSeconds(flashSeconds: 1, coveringSeconds: 1)
+    #expect(abs(stall - 0.25) < 1e-12)
+    #expect(abs(spread.stallSeconds(flashSeconds: 1, coveringSeconds: 0) - 1) < 1e-12)
+    #expect(spread.stallSeconds(flashSeconds: 1, coveringSeconds: 2) == 0)
+    let covering = spread.coveringSeconds(flashSeconds: 1, stallSeconds: 0.25)
+    #expect(abs(covering - 1) < 1e-9)
+  }
+
+  @Test func whereAllAreMissingEveryLayerIsAlike() {
+    let all = MissSpread(layerCount: 4, wanted: 2, misses: 8)
+    #expect(all.stallSeconds(flashSeconds: 3, coveringSeconds: 1) == 2)
+    #expect(
+      MissSpread(layerCount: 4, wanted: 2, misses: 0)
+        .stallSeconds(flashSeconds: 0, coveringSeconds: 1) == 0)
+  }
+
+  @Test func moreLayersWaitAsLongInAll() {
+    let few = MissSpread(layerCount: 2, wanted: 8, misses: 5)
+    let many = MissSpread(layerCount: 20, wanted: 8, misses: 50)
+    let stall = few.stallSeconds(flashSeconds: 1, coveringSeconds: 0.7)
+    #expect(stall > 0.3)
+    #expect(abs(many.stallSeconds(flashSeconds: 10, coveringSeconds: 7) / stall - 10) < 1e-9)
+  }
+}
+
 /// What reads take of the processor.
 struct ReadCostTests {
   @Test func aCallAndAReadAreToldApart() {

@@ -223,6 +223,20 @@ struct LimitModelTests {
     #expect(model.prediction(limit: 120_000) { _ in 6 }.residency == .resident)
   }
 
+  /// A window of neurons is filled before the first token, and one of experts is not.
+  @Test func aWindowOfExpertsBeginsEmpty() throws {
+    var header = RecordedRunSamples.header()
+    func misses(_ mode: String) throws -> Double {
+      header.run.mode = mode
+      // Two slots more than the recorded eight of sixteen.
+      return try model(header).prediction(limit: 70_000) { slots in
+        6 - Double(slots.reduce(0, +)) / 4
+      }.reads.count
+    }
+    #expect(try abs(misses("dense") - 3.5) < 1e-9)
+    #expect(try abs(misses("exact") - 3) < 1e-9)
+  }
+
   @Test func weightsThatFitAreNotReadInOrder() throws {
     let model = try model(RecordedRunSamples.header(feedForward: "streamed"), wanted: false)
     let less = model.prediction(limit: 56_000) { _ in 0 }

@@ -63,17 +63,18 @@ package struct SpeedPrediction: Sendable, Equatable {
         + rates.readCost.seconds(calls: traffic.readCallCount, reads: traffic.scatteredCount),
       coveringSeconds: seconds(traffic.coveringByteCounts),
       memorySeconds: rates.memory.map { traffic.weightByteCount / $0 },
-      reads: traffic.reads, device: rates.device)
+      reads: traffic.reads, spread: traffic.missSpread, device: rates.device)
   }
 
   /// - Parameters:
   ///   - arithmeticSeconds: a token's, were everything in DRAM.
   ///   - coveringSeconds: of those, what goes on while scattered reads are in flight.
   ///   - memorySeconds: what DRAM alone would take; nil where its rate is not known.
+  ///   - spread: of scattered reads, where experts are missing.
   ///   - device: there where something is read.
   package init(
     arithmeticSeconds: Double, coveringSeconds: Double, memorySeconds: Double?,
-    reads: TokenReads, device: DeviceProfile?
+    reads: TokenReads, spread: MissSpread? = nil, device: DeviceProfile?
   ) {
     self.arithmeticSeconds = arithmeticSeconds
     bound = memorySeconds ?? 0 >= arithmeticSeconds * Self.nearMemory ? .memory : .arithmetic
@@ -88,8 +89,10 @@ package struct SpeedPrediction: Sendable, Equatable {
       stallSeconds = max(0, flashSeconds - arithmeticSeconds)
     case .scattered:
       flashSeconds = device.seconds(scatteredReads: reads.count, byteCount: reads.byteCount)
-      // Every layer alike, so the sum is what each leaves.
-      stallSeconds = max(0, flashSeconds - coveringSeconds)
+      // Of neurons every layer lacks some, so the sum is what each leaves.
+      stallSeconds =
+        spread?.stallSeconds(flashSeconds: flashSeconds, coveringSeconds: coveringSeconds)
+        ?? max(0, flashSeconds - coveringSeconds)
     }
     if flashSeconds > arithmeticSeconds {
       bound = sequential > 0.5 * flashSeconds ? .flashBandwidth : .flashReads

@@ -20,6 +20,8 @@ package struct TokenTraffic: Sendable, Equatable {
   package var readCallCount: Double
   /// Strides that are looked up in the window.
   package var lookUpCount: Double
+  /// Of a windowed run whose window keeps experts.
+  package var missSpread: MissSpread?
   /// Of the neurons a token computes, those in DRAM; nil where none are looked up.
   package var hitRate: Double?
 
@@ -106,6 +108,10 @@ extension TokenTraffic {
     case .windowed:
       reads = TokenReads(.scattered, count: 0, byteCount: 0)
       hitRate = 1 - missRate
+      let layers = Double(manifest.bundles.count { $0.expertCount != nil })
+      missSpread = activeExperts.map {
+        MissSpread(layerCount: layers, wanted: $0, misses: layers * Double($0) * missRate)
+      }
       for bundle in manifest.bundles {
         if let activeExperts, bundle.expertCount != nil {
           let misses = Double(activeExperts) * missRate

@@ -68,9 +68,30 @@ package struct LimitModel: Sendable {
     let deciding = run.header.layers.map(\.decidingBytes).max() ?? 0
     let slices = slice > 0 ? max(1, deciding / slice) : 1
     let gates = decode.gateUp * (1 - 1 / Double(slices))
-    coveringSeconds =
-      decode.stall > 0.02 * decode.seconds && flash > decode.stall
-      ? flash - decode.stall : max(gates, flash - decode.stall)
+    if decode.stall > 0.02 * decode.seconds, flash > decode.stall {
+      coveringSeconds =
+        Self.spread(run, decode, misses: decode.misses)?
+        .coveringSeconds(flashSeconds: flash, stallSeconds: decode.stall) ?? flash - decode.stall
+    } else {
+      coveringSeconds = max(gates, flash - decode.stall)
+    }
+  }
+
+  /// Where the window keeps experts: without them only runs that leave neurons out have one.
+  private static func spread(
+    _ run: RecordedRun, _ decode: RecordedDecode, misses: Double
+  ) -> MissSpread? {
+    let layers = Double(run.header.layers.count { $0.strides > 0 })
+    guard run.header.plan.feedForward == "windowed", run.header.run.mode == "dense", layers > 0
+    else { return nil }
+    let wanted = Int(((decode.hits + decode.misses) / layers).rounded())
+    return MissSpread(layerCount: layers, wanted: wanted, misses: misses)
+  }
+
+  /// The same for other reads of this run, which are as many more as there are misses.
+  private func spread(_ reads: TokenReads) -> MissSpread? {
+    Self.spread(
+      run, decode, misses: decode.misses * reads.count / max(1, decode.readCount))
   }
 
   private static func seconds(_ reads: TokenReads, _ device: DeviceProfile) -> Double {
@@ -120,9 +141,9 @@ package struct LimitModel: Sendable {
 
   /// Misses of a token, without those that only an empty window has.
   ///
-  /// The curves begin with an empty window, and the run did not. What is missing even with room for
-  /// all is first uses; the recorded misses tell how many of those were there, and a larger window
-  /// held as much more as it holds of everything.
+  /// The curves begin with an empty window, and the run did not, unless the window keeps experts.
+  /// What is missing even with room for all is first uses; the recorded misses tell how many of
+  /// those were there, and a larger window held as much more as it holds of everything.
   private func misses(
     slotCount: Int, of strideCount: Int, _ missesPerToken: ([Int]) -> Double
   ) -> Double {
@@ -130,6 +151,7 @@ package struct LimitModel: Sendable {
     func curve(_ count: Int) -> Double {
       missesPerToken(run.header.layers.map { $0.strides * count / max(1, strideCount) })
     }
+    guard spread(.none) == nil else { return curve(slotCount) }
     func absent(_ count: Int) -> Double { 1 - Double(count) / Double(max(1, strideCount)) }
     let first = curve(strideCount)
     guard first > 0, recordedSlots > 0, absent(recordedSlots) > 0 else { return curve(slotCount) }
@@ -171,7 +193,8 @@ package struct LimitModel: Sendable {
     return SpeedPrediction(
       arithmeticSeconds: max(
         0.1 * workSeconds, workSeconds - readingSeconds(recordedReads) + readingSeconds(reads)),
-      coveringSeconds: coveringSeconds, memorySeconds: nil, reads: reads, device: corrected)
+      coveringSeconds: coveringSeconds, memorySeconds: nil, reads: reads, spread: spread(reads),
+      device: corrected)
   }
 
   var recordedReads: TokenReads {
@@ -184,6 +207,11 @@ package struct LimitModel: Sendable {
   /// without a window none.
   func readingSeconds(_ reads: TokenReads) -> Double {
     guard case .scattered = reads.order else { return 0 }
+    // Each missing expert's are handed over together.
+    if let spread = spread(reads) {
+      return (decode.hits + decode.misses) * SpeedPrediction.secondsPerLookUp
+        + readCost.seconds(calls: spread.misses, reads: reads.count)
+    }
     let layers = Double(max(1, run.header.layers.count))
     let slices =
       run.header.run.mode == "predicted"

@@ -1,5 +1,6 @@
 internal import FlashIO
 internal import FlashProfiler
+internal import FlashWindow
 internal import Flashrun
 
 /// Reads a trace, replays it, and puts the report together.
@@ -124,12 +125,15 @@ struct ReplayStudy {
       .replay(isCancelled: isCancelled)
     if isCancelled() { throw Failure(.interrupted, "interrupted") }
     let isStreamed = run.header.plan.feedForward == "streamed"
+    // A neuron is one read, and an expert is cut into several.
+    let slotByteCount = max(512, run.header.plan.slotBytes)
+    let readByteCount = slotByteCount / ExpertReads.count(slotByteCount)
     let profile = try unsafe DeviceProfile.measure(
       engine: engine, fileIndex: target.fileIndices.last ?? 0, buffer: arena.bytes,
-      readByteCount: isStreamed ? 1 << 20 : max(512, run.header.plan.slotBytes),
+      readByteCount: isStreamed ? 1 << 20 : readByteCount,
       duration: .milliseconds(400))
     let cost = target.files.last.flatMap {
-      ReadCost.measure(file: $0, readByteCount: max(512, run.header.plan.slotBytes))
+      ReadCost.measure(file: $0, readByteCount: readByteCount)
     }
     return Replayed(
       outcome: outcome, device: profile, readCost: cost ?? .none,
