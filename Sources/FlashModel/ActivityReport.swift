@@ -1,7 +1,7 @@
 import FlashWeights
 
-/// Which part of a model's neurons fires, and how much of it fires again some tokens later, as
-/// measured while the model decodes greedily: what `inspect` prints.
+/// Which part of a model's neurons fires, and how much of it fires again some tokens later, and how
+/// experts are chosen, as measured while the model decodes greedily: what `inspect` prints.
 package struct ActivityReport: Codable, Equatable, Sendable {
   package struct Layer: Codable, Equatable, Sendable {
     /// The fraction of the layer's neurons that fires for a token, mean over tokens; 1 where no
@@ -15,7 +15,10 @@ package struct ActivityReport: Codable, Equatable, Sendable {
   package var tokenCount: Int
   /// Distances in tokens.
   package var lags: [Int]
+  /// Empty where whole experts were computed.
   package var layers: [Layer]
+  /// How experts were chosen; nil for a model without.
+  package var routing: RoutingReport?
 
   /// Mean over layers, each weighing the same.
   package var activeFraction: Double {
@@ -51,11 +54,14 @@ package struct ActivityReport: Codable, Equatable, Sendable {
       }
       meter.endToken()
     }
+    let layers = decoder.configuration.layers.indices.map {
+      Layer(activeFraction: meter.activeFraction(layer: $0), reuse: meter.reuse(layer: $0))
+    }
+    let routing = decoder.routingMeter?.report
+    let isWhole = routing != nil && layers.allSatisfy { $0.activeFraction == 0 }
     return ActivityReport(
-      tokenCount: count, lags: ActivityMeter.lags,
-      layers: decoder.configuration.layers.indices.map {
-        Layer(activeFraction: meter.activeFraction(layer: $0), reuse: meter.reuse(layer: $0))
-      })
+      tokenCount: count, lags: ActivityMeter.lags, layers: isWhole ? [] : layers,
+      routing: routing)
   }
 
   /// The index of the largest value, the first of equals.

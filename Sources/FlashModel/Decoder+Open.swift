@@ -87,7 +87,8 @@ extension Decoder {
         mode: settings.mode(for: plan), sliceByteCount: max(1, options.sliceByteCount),
         predictor: settings.predictor, computesResidentGates: options.computesResidentGates,
         meter: options.measuresActivity
-          ? ActivityMeter(manifest, recordsActiveSets: options.recordsActiveSets) : nil
+          ? ActivityMeter(manifest, recordsActiveSets: options.recordsActiveSets) : nil,
+        routingMeter: options.measuresActivity ? RoutingMeter(manifest.configuration) : nil
       ))
   }
 

@@ -33,6 +33,8 @@ package import FlashWindow
   package var dependsOnCache: Bool { mode == .predicted && layer.feedForward.computesResidentGates }
   /// Counts which neurons fire; nil unless `DecoderOptions.measuresActivity` asked for it.
   package var meter: ActivityMeter? { layer.feedForward.meter }
+  /// There where that was asked for of a model with experts.
+  package var routingMeter: RoutingMeter? { layer.experts.meter }
   /// Sees the feed-forward parts at work, in the lossless modes; nil costs nothing.
   package var observer: (any FeedForwardObserver)? {
     get { core.observer }
@@ -61,7 +63,8 @@ package import FlashWindow
       feedForward: SparseFeedForward(
         core: core, mode: mode, sliceByteCount: parts.sliceByteCount, predictor: parts.predictor,
         computesResidentGates: parts.computesResidentGates, meter: parts.meter),
-      experts: ExpertFeedForward(core: core, layers: weights.layers))
+      experts: ExpertFeedForward(
+        core: core, layers: weights.layers, meter: parts.routingMeter))
   }
 
   /// Forgets all tokens.

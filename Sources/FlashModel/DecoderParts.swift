@@ -15,4 +15,5 @@ struct DecoderParts {
   var predictor: SparsityPredictor?
   var computesResidentGates: Bool
   var meter: ActivityMeter?
+  var routingMeter: RoutingMeter?
 }

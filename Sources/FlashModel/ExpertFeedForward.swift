@@ -12,6 +12,8 @@ import FlashWindow
 struct ExpertFeedForward {
   let core: DecoderCore
   let layers: [LayerWeights]
+  /// Notes what is chosen and what was guessed, where somebody wants to know.
+  let meter: RoutingMeter?
 
   /// Chooses the experts of `tokenCount` tokens from `input`, `[tokenCount, width]`, and begins to
   /// bring them in.
@@ -26,6 +28,7 @@ struct ExpertFeedForward {
     let experts = unsafe UnsafeBufferPointer(start: scratch.active, count: count)
     unsafe core.recorder?.record(
       neurons: experts, from: 0, perStride: 1, layer: layer)
+    if tokenCount == 1 { unsafe meter?.record(chosen: experts, layer: layer) }
     core.neuronCount += count * core.residency.manifest.bundles[layer].neuronsPerExpert
     core.loadedExpertCount = count
     try unsafe core.residency.beginExperts(layer: layer, experts: experts)
@@ -75,8 +78,11 @@ struct ExpertFeedForward {
       try add(place, to: &group, weights, layer: layer, tokenCount: tokenCount)
       isMissing = true
     }
-    if isMissing, tokenCount == 1, residency.looksAhead {
-      try core.lookingAhead { () throws(ReadFailure) in try guessNext(after: layer) }
+    let readsAhead = isMissing && residency.looksAhead
+    if tokenCount == 1, readsAhead || meter != nil {
+      try core.lookingAhead { () throws(ReadFailure) in
+        try guessNext(after: layer, readsAhead: readsAhead)
+      }
     }
     try close(&group, weights, tokenCount: tokenCount)
   }
@@ -319,12 +325,12 @@ struct ExpertFeedForward {
 
   // MARK: Looking ahead
 
-  /// Applies the next layer's norm and router to this layer's state, and begins to read the experts
-  /// that it would choose.
+  /// Applies the next layer's norm and router to this layer's state, and with `readsAhead` begins
+  /// to read the experts that it would choose.
   ///
   /// The residual stream changes little from layer to layer: on trained models 59 to 89 % of them
   /// are wanted.
-  private func guessNext(after layer: Int) throws(ReadFailure) {
+  private func guessNext(after layer: Int, readsAhead: Bool) throws(ReadFailure) {
     guard layer + 1 < layers.count, let next = layers[layer + 1].experts,
       let routing = core.family.routing
     else { return }
@@ -345,9 +351,10 @@ struct ExpertFeedForward {
     let count = routing.activeCount
     unsafe ExpertRouter.rank(
       count, of: router.rows, scratch.experts.logits, into: scratch.experts.guesses)
-    unsafe core.residency.lookAhead(
-      layer: layer + 1,
-      experts: UnsafeBufferPointer(start: scratch.experts.guesses, count: count))
+    let guesses = unsafe UnsafeBufferPointer<Int32>(
+      start: scratch.experts.guesses, count: count)
+    unsafe meter?.record(guessed: guesses, layer: layer + 1)
+    if readsAhead { unsafe core.residency.lookAhead(layer: layer + 1, experts: guesses) }
   }
 }
 

@@ -156,6 +156,32 @@ struct CommandTests {
     #expect(!text.contains("recall"))
   }
 
+  @Test func aSyntheticMixtureSaysHowItsExpertsAreChosen() throws {
+    let shape = Tool.folder + "/mixture.json"
+    let text = """
+      {
+        "architectures": ["OlmoeForCausalLM"], "hidden_size": 128, "num_hidden_layers": 3,
+        "num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 32,
+        "num_experts": 16, "num_experts_per_tok": 2, "vocab_size": 300,
+        "max_position_embeddings": 128, "tie_word_embeddings": false
+      }
+      """
+    try Data(text.utf8).write(to: URL(fileURLWithPath: shape))
+    let store = Tool.folder + "/mixture.flash"
+    let made = try Tool.run([
+      "synth", store, "--shape", shape, "--type", "q8_0", "--routing-skew", "1",
+    ])
+    #expect(made.status == 0)
+    let seen = try Tool.run(["inspect", store])
+    #expect(seen.output.contains("2 a token, softmax, popularity rank^-1.00"))
+    #expect(seen.output.contains("measured over 64 tokens: experts' popularity rank^-"))
+    #expect(seen.output.contains(/; reuse \d\.\d\d at lag 1, \d\.\d\d at lag 4/))
+    #expect(seen.output.contains("% known a layer ahead"))
+    #expect(try !Tool.run(["inspect", store, "--activity", "0"]).output.contains("measured"))
+    let small = try Tool.run(["run", "-m", store, "--mem-limit", "1M", "-p", "a", "-n", "1"])
+    #expect(small.status == 3 && small.error.contains("are needed"))
+  }
+
   @Test func verifyNamesWhatIsDamaged() throws {
     #expect(try Tool.run(["verify", Tool.store.get()]).status == 0)
     let copy = Tool.folder + "/damaged.flash"

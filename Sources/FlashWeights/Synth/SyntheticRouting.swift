@@ -3,7 +3,7 @@ internal import Glibc
 /// Which experts of a synthetic model are popular. An expert's logit is a normal variable of
 /// variance 1 and a bias; the biases are such that the expert of rank r is chosen about in
 /// proportion to r^-skew, as far as an expert can be: by 98 of 100 tokens at most.
-struct SyntheticRouting: Sendable {
+package struct SyntheticRouting: Sendable {
   /// The mean over tokens of the sum of their experts' squared weights.
   private(set) var weightSquares: Float = 1
   /// By rank, the most popular first.
@@ -40,8 +40,8 @@ struct SyntheticRouting: Sendable {
     weightSquares = tokens.reduce(0) { $0 + squares($1, routing) } / Float(tokens.count)
   }
 
-  /// The part of tokens that choose the expert of each rank.
-  private static func shares(_ count: Int, _ activeCount: Int, skew: Double) -> [Double] {
+  /// The part of tokens that choose the expert of each rank, `activeCount` of `count` each.
+  package static func shares(_ count: Int, _ activeCount: Int, skew: Double) -> [Double] {
     let weights = (1...count).map { pow(Double($0), -skew) }
     var factor = Double(activeCount) / weights.reduce(0, +)
     // What the most popular cannot take falls to the others.

@@ -10,8 +10,10 @@ struct InspectCommand: AsyncParsableCommand {
     abstract: "Show the shapes and bytes of a store, a checkpoint or a GGUF file.",
     discussion: """
       Of a checkpoint or a GGUF file the store is shown that it would become. \
-      For a synthetic ReLU store, and with --activity for any, some tokens are decoded to measure \
-      how many neurons fire and how many of them fired 1, 4 and 16 tokens before.
+      For a synthetic store of ReLU or with experts, and with --activity for any, some tokens are \
+      decoded to measure how many neurons fire and how many of them fired 1, 4 and 16 tokens \
+      before; of experts how unequally they are chosen, how many are chosen again, and how many \
+      of a layer's are known a layer ahead.
       """)
 
   @OptionGroup(title: "Model") var model: ModelOptions
@@ -22,7 +24,7 @@ struct InspectCommand: AsyncParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Tokens to measure activity over; 0 is none. (default: 64 for a synthetic ReLU store)",
+      "Tokens to measure activity over; 0 is none. (default: 64 where a synthetic store has any)",
       valueName: "n"))
   var activity: Int?
 
@@ -43,8 +45,8 @@ struct InspectCommand: AsyncParsableCommand {
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: model.path(settings))
     let store = try WeightStore.open(path)
-    let isSparse = store.configuration.activation.isSparse
-    let wanted = activity ?? (store.manifest.synthetic != nil && isSparse ? 64 : 0)
+    let varies = store.configuration.activation.isSparse || store.configuration.routing != nil
+    let wanted = activity ?? (store.manifest.synthetic != nil && varies ? 64 : 0)
     guard wanted >= 0 else { throw Failure(.usage, "--activity \(wanted): it must be 0 or more") }
     var measured: ActivityReport?
     if wanted > 0 {

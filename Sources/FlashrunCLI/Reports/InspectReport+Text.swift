@@ -8,6 +8,7 @@ extension InspectReport {
     if let certificate { blocks.append(Self.price(certificate).text) }
     blocks.append(totals.text)
     if let note = activityNote { blocks.append(note) }
+    if let measured = routing?.measured { blocks.append(Self.note(measured)) }
     if !notes.isEmpty { blocks.append(notes.map { "note: " + $0 }.joined(separator: "\n")) }
     return blocks.joined(separator: "\n\n")
   }
@@ -103,11 +104,26 @@ extension InspectReport {
     func mean(_ value: (ActivityReport.Layer) -> Double) -> Double {
       measured.map(value).reduce(0, +) / Double(max(1, measured.count))
     }
-    let reuse = reuseLags.indices.map { index in
-      "\(Units.fixed(mean { $0.reuse[index] }, decimals: 2)) at lag \(reuseLags[index])"
-    }
+    let reuse = reuseLags.indices.map { index in mean { $0.reuse[index] } }
     return "measured over \(activityTokens) tokens: "
       + "\(Units.fixed(mean(\.activeFraction) * 100, decimals: 1))% of neurons active; "
-      + "reuse \(reuse.joined(separator: ", "))"
+      + Self.words(reuse, reuseLags)
+  }
+
+  private static func note(_ measured: RoutingReport) -> String {
+    var text =
+      "measured over \(measured.tokenCount) tokens: experts' popularity "
+      + "rank^-\(Units.fixed(measured.skew, decimals: 2)); \(words(measured.reuse, measured.lags))"
+    if let recall = measured.lookAheadRecall {
+      text += "; \(Units.fixed(recall * 100, decimals: 1))% known a layer ahead"
+    }
+    return text
+  }
+
+  /// `reuse 0.82 at lag 1, 0.64 at lag 4`.
+  private static func words(_ reuse: [Double], _ lags: [Int]) -> String {
+    "reuse "
+      + zip(reuse, lags).map { "\(Units.fixed($0, decimals: 2)) at lag \($1)" }
+      .joined(separator: ", ")
   }
 }

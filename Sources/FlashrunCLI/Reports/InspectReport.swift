@@ -61,6 +61,8 @@ struct InspectReport: Encodable {
     var bytes: Int
     /// The exponent of popularity that a synthetic model was made for.
     var targetSkew: Double?
+    /// How they were chosen while some tokens were decoded; nil where none were.
+    var measured: RoutingReport?
   }
 
   /// Tensors used whole, or bundles, of one format.
@@ -131,14 +133,16 @@ struct InspectReport: Encodable {
     gated = configuration.isGated
     tiedHead = configuration.hasTiedHead
     routing = Self.routing(manifest)
+    routing?.measured = activity?.routing
     modelBytes = manifest.modelByteCount
     fileBytes = manifest.fileByteCount
-    activityTokens = activity?.tokenCount
-    reuseLags = activity?.lags
+    let neurons = activity.flatMap { $0.layers.isEmpty ? nil : $0 }
+    activityTokens = neurons?.tokenCount
+    reuseLags = neurons?.lags
     layers = configuration.layers.indices.map { index in
       Self.layer(
         index, manifest, predictor: Self.predictor(index, calibration),
-        activity: activity?.layers[index])
+        activity: neurons?.layers[index])
     }
     certificate = calibration?.certificate
     formats = Self.formats(manifest)
