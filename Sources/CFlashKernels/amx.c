@@ -19,6 +19,7 @@
 
 ON_TILES(CFlashKernels_amx, Q8_0, q8_0)
 ON_TILES(CFlashKernels_amx, Q4_0, q4_0)
+ON_TILES(CFlashKernels_amx, MXFP4, mxfp4)
 ON_TILES(CFlashKernels_amx, Q4_K, q4_K)
 ON_TILES(CFlashKernels_amx, Q6_K, q6_K)
 

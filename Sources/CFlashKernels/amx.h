@@ -142,10 +142,9 @@ INLINE void packWeights(Format format, const CFlashKernels_Dot *job, size_t r,
       for (size_t lane = 0; lane < lanes; lane++) {
         WeightBlock *block = &to[placeOf(blocks, group, lane)];
         if (isNibbles(format)) {
-          const vi nibbles = vi_set(0x0f0f0f0f);
-          vi high = vi_shiftRight(v[lane], 4) & nibbles;
+          vi high = nibbles(format, v[lane], 4);
           vi_store(block->pieces[k + 4], (vi)_mm512_sub_epi8((__m512i)high, offset), LANES);
-          v[lane] &= nibbles;
+          v[lane] = nibbles(format, v[lane], 0);
         } else if (format == Q6_K) {
           // The upper bits wait for those of the other pieces.
           vi_store(block->pieces[k], v[lane], LANES);

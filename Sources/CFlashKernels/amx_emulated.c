@@ -80,6 +80,7 @@ static void dotSigned(int sum, int a, int b) {
 
 ON_TILES(CFlashKernels_emulated, Q8_0, q8_0)
 ON_TILES(CFlashKernels_emulated, Q4_0, q4_0)
+ON_TILES(CFlashKernels_emulated, MXFP4, mxfp4)
 ON_TILES(CFlashKernels_emulated, Q4_K, q4_K)
 ON_TILES(CFlashKernels_emulated, Q6_K, q6_K)
 

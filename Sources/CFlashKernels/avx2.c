@@ -106,12 +106,17 @@ INLINE float vf_highest(vf v) {
 INLINE __m256i addPairs(vi sum, __m256i pairs) {
   return _mm256_add_epi32((__m256i)sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
-// Unsigned bytes below 16, times signed bytes: two products of two fit 16 bits with room to spare;
+// Unsigned bytes below 32, times signed bytes: two products of two fit 16 bits with room to spare;
 // of bytes below 64 one does.
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   __m256i pairs = _mm256_add_epi16(_mm256_maddubs_epi16((__m256i)low, (__m256i)x0),
                                    _mm256_maddubs_epi16((__m256i)high, (__m256i)x1));
   return (vi)addPairs(sum, pairs);
+}
+// Bytes below 16 through the table.
+INLINE vi vi_fourBitFloats(vi codes) {
+  __m128i table = _mm_loadu_si128((const __m128i *)(const void *)fourBitFloats);
+  return (vi)_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), (__m256i)codes);
 }
 INLINE vi vi_dotSmall(vi sum, vi w, vi x) {
   return (vi)addPairs(sum, _mm256_maddubs_epi16((__m256i)w, (__m256i)x));

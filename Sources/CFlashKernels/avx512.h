@@ -98,6 +98,10 @@ INLINE vi dotBytes(vi sum, vi w, vi x) {
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return dotBytes(dotBytes(sum, low, x0), high, x1);
 }
+INLINE vi vi_fourBitFloats(vi codes) {
+  __m128i table = _mm_loadu_si128((const __m128i *)(const void *)fourBitFloats);
+  return (vi)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), (__m512i)codes);
+}
 INLINE vi vi_dotSmall(vi sum, vi w, vi x) { return dotBytes(sum, w, x); }
 // A byte of 255 times 127, four times, fits: nibbles need not be taken apart first.
 enum { dotsWholeBytes = 1 };

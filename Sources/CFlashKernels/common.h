@@ -14,18 +14,22 @@ extern const CFlashKernels_Table CFlashKernels_neonDotTable;
 // What amx.c and amx_emulated.c have of their own.
 void CFlashKernels_amxDotQ8_0(const CFlashKernels_Dot *);
 void CFlashKernels_amxDotQ4_0(const CFlashKernels_Dot *);
+void CFlashKernels_amxDotMXFP4(const CFlashKernels_Dot *);
 void CFlashKernels_amxDotQ4_K(const CFlashKernels_Dot *);
 void CFlashKernels_amxDotQ6_K(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ8_0(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ4_0(const CFlashKernels_Dot *);
+void CFlashKernels_emulatedDotMXFP4(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ4_K(const CFlashKernels_Dot *);
 void CFlashKernels_emulatedDotQ6_K(const CFlashKernels_Dot *);
 void CFlashKernels_amxAccumulateQ8_0(const CFlashKernels_Accumulate *);
 void CFlashKernels_amxAccumulateQ4_0(const CFlashKernels_Accumulate *);
+void CFlashKernels_amxAccumulateMXFP4(const CFlashKernels_Accumulate *);
 void CFlashKernels_amxAccumulateQ4_K(const CFlashKernels_Accumulate *);
 void CFlashKernels_amxAccumulateQ6_K(const CFlashKernels_Accumulate *);
 void CFlashKernels_emulatedAccumulateQ8_0(const CFlashKernels_Accumulate *);
 void CFlashKernels_emulatedAccumulateQ4_0(const CFlashKernels_Accumulate *);
+void CFlashKernels_emulatedAccumulateMXFP4(const CFlashKernels_Accumulate *);
 void CFlashKernels_emulatedAccumulateQ4_K(const CFlashKernels_Accumulate *);
 void CFlashKernels_emulatedAccumulateQ6_K(const CFlashKernels_Accumulate *);
 
@@ -45,7 +49,12 @@ enum { blockValues = 32, groupBlocks = 16, groupValues = 512, lineBytes = 64 };
 enum { superBlocks = 8 };
 enum { neuronGroup = CFlashKernels_neuronGroup };
 
-typedef enum { F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, KeyValueQ8_0 } Format;
+typedef enum { F32, F16, BF16, Q8_0, Q4_0, MXFP4, Q4_K, Q6_K, KeyValueQ8_0 } Format;
+
+// What mxfp4's codes stand for, doubled, and 16 more, so that no byte is negative (OCP
+// Microscaling Formats: E2M1, 0, 0.5, 1, 1.5, 2, 3, 4, 6 and the same below zero).
+static const uint8_t fourBitFloats[16] __attribute__((unused)) = {
+    16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
 
 INLINE size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 

@@ -94,7 +94,7 @@ INLINE void prepareActivation(Format format, const float *x, size_t width, void 
 INLINE vi weightBytes(Format format, const uint8_t *w, size_t piece, size_t k, size_t n) {
   if (isNibbles(format)) {
     vi both = vi_load(w + k % 4 * piece, n);
-    return (k < 4 ? both : vi_shiftRight(both, 4)) & vi_set(0x0f0f0f0f);
+    return k < 4 ? nibbles(format, both, 0) : nibbles(format, both, 4);
   }
   if (format == Q6_K && k >= 6)
     return topSix(vi_load(w + (k - 6) * piece, n), vi_load(w + (k - 4) * piece, n),

@@ -76,7 +76,7 @@ INLINE void quantizedStep(Format format, const Tile *tile, int rows, int tokens,
   }
   prefetching = prefetching && 4 * lane % lineBytes == 0;
   if (prefetching)
-    UNROLL for (int r = 0; r < rows; r++) prefetch(tile->ahead[r] + 2 * block);
+    UNROLL for (int r = 0; r < rows; r++) prefetch(tile->ahead[r] + scaleBytes(format, block));
   UNROLL for (size_t k = 0; k < 4; k++) {
     if (prefetching)
       UNROLL for (int r = 0; r < rows; r++) {
@@ -89,10 +89,9 @@ INLINE void quantizedStep(Format format, const Tile *tile, int rows, int tokens,
     UNROLL for (int r = 0; r < rows; r++) {
       const uint8_t *w = tile->row[r] + w0 + k * piece;
       low[r] = vi_load(w, n);
-      high[r] = format == Q8_0 ? vi_load(w + 4 * piece, n)
-                               : vi_shiftRight(low[r], 4) & vi_set(0x0f0f0f0f);
+      high[r] = format == Q8_0 ? vi_load(w + 4 * piece, n) : nibbles(format, low[r], 4);
       if (format != Q8_0)
-        low[r] &= vi_set(0x0f0f0f0f);
+        low[r] = nibbles(format, low[r], 0);
     }
     UNROLL for (int t = 0; t < tokens; t++) {
       const uint8_t *x = tile->activation[t] + x0 + k * piece;

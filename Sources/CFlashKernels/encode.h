@@ -108,6 +108,51 @@ INLINE void encodeQ4(const Transposed *x, size_t lanes, size_t lane, uint8_t *sc
   }
 }
 
+// The code of the scale for a block whose largest magnitude this is: floorf(log2f(largest)) + 125,
+// and 0 for zero. A log2f just below an integer n is rounded to it: of f32's numbers from half to
+// all of 2^n, the last `most` in number, half a step of n times ln 2. At most what leaves all
+// codes' values finite.
+INLINE uint8_t powerCode(float largest) {
+  const uint32_t bits = bitsFromFloat(largest);
+  const int n = (int)(bits >> 23) - 126;
+  const uint32_t most = 0xb17217 >> (__builtin_clz((uint32_t)(n > 0 ? n - 1 : -n) | 1) - 7);
+  const int code = (int)((bits + most) >> 23) - 2;
+  return (uint8_t)(code < 0 || largest == 0 ? 0 : code > 252 ? 252 : code);
+}
+
+// GGML's quantize_row_mxfp4_ref, but for scales beyond those of e8m0, which it leaves undefined.
+// The nearest code, of two the one nearer to zero.
+INLINE vi codeMX4(vf x, vf scale) {
+  static const float between[7] = {0.5f, 1.5f, 2.5f, 3.5f, 5, 7, 10};
+  vf magnitude = vf_abs(x), code = vf_set(0);
+  UNROLL for (int i = 0; i < 7; i++)
+    code = vf_whereGreater(magnitude, vf_set(between[i]) * scale, vf_set((float)(i + 1)), code);
+  vi negative = vi_shiftRight(vi_bits(x), 28) & vi_set(8), whole = vi_round(code);
+  return vi_whereGreater(whole, vi_set(0), whole | negative, whole);
+}
+
+INLINE void encodeMX4(const Transposed *x, size_t lanes, size_t lane, uint8_t *scales,
+                        uint8_t *pieces) {
+  const size_t n = smaller(LANES, lanes - lane);
+  vf largest = vf_set(0);
+  for (size_t e = 0; e < blockValues; e++)
+    largest = vf_max(vf_abs(vf_load(&x->at[e][lane], LANES)), largest);
+  float most[LANES];
+  vf_store(most, largest, LANES);
+  for (size_t i = 0; i < n; i++)
+    scales[lane + i] = powerCode(most[i]);
+  const vf scale = blockScales(MXFP4, scales, 0, lanes, lane, n).scale;
+  for (size_t k = 0; k < 4; k++) {
+    vi q[4];
+    UNROLL for (size_t b = 0; b < 4; b++) {
+      vi low = codeMX4(vf_load(&x->at[4 * k + b][lane], LANES), scale);
+      vi high = codeMX4(vf_load(&x->at[4 * k + b + 16][lane], LANES), scale);
+      q[b] = low | vi_shiftLeft(high, 4);
+    }
+    vi_store(pieces + 4 * (k * lanes + lane), packBytes(q[0], q[1], q[2], q[3]), n);
+  }
+}
+
 INLINE void encodeRow(Format format, size_t width, const float *values, uint8_t *row) {
   if (!isQuantized(format)) {
     size_t i = 0;
@@ -120,7 +165,7 @@ INLINE void encodeRow(Format format, size_t width, const float *values, uint8_t 
   const size_t blocks = width / blockValues;
   for (size_t group = 0; group < groupCount(blocks); group++) {
     const size_t lanes = lanesOfGroup(blocks, group);
-    uint8_t *scales = row + 2 * groupBlocks * group;
+    uint8_t *scales = row + scaleBytes(format, groupBlocks) * group;
     uint8_t *pieces = row + groupOffset(format, blocks, group);
     Transposed x;
     transpose(values + group * groupValues, lanes, &x);
@@ -132,6 +177,8 @@ INLINE void encodeRow(Format format, size_t width, const float *values, uint8_t 
       for (size_t lane = 0; lane < lanes; lane += LANES)
         if (format == Q8_0)
           encodeQ8(&x, lanes, lane, scales, pieces);
+        else if (format == MXFP4)
+          encodeMX4(&x, lanes, lane, scales, pieces);
         else
           encodeQ4(&x, lanes, lane, scales, pieces);
   }

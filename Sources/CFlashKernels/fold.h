@@ -109,8 +109,9 @@ INLINE vi vi_rotate(vi v, int bits) {
   return bits == 0 ? v : vi_shiftLeft(v, bits) | vi_shiftRight(v, 32 - bits);
 }
 
+// 0 of zero, and of mxfp4's smallest scale, whose inverse is beyond f32.
 INLINE vf inverseOfLargest(vf largest) {
-  return vf_whereGreater(largest, vf_set(0), vf_set(1) / largest, vf_set(0));
+  return vf_whereGreater(largest, vf_set(0x1p-128f), vf_set(1) / largest, vf_set(0));
 }
 
 // Adds one row's rest, in units of A / 127.
@@ -148,15 +149,20 @@ INLINE void gatherColumns(const uint8_t *const row[quadRows], int rows, size_t a
   column[3] = vi_select(middle, cd13, ab13);
 }
 
+// Where whole bytes are multiplied, nibbles of the second half stay beside those of the first, but
+// for those of mxfp4, which are codes.
+INLINE int keepsNibbles(Format format) {
+  return isNibbles(format) && format != MXFP4 && dotsWholeBytes;
+}
+
 // The columns of pieces k and k + 4 of four rows in whole bytes; `at` is where piece k begins.
-// Where whole bytes are multiplied, nibbles of the second half stay beside those of the first.
 INLINE void columnPair(Format format, const Quad *quad, int rows, size_t k, size_t at, size_t piece,
                        size_t n, vi low[4], vi high[4]) {
   gatherColumns(quad->row, rows, at, n, low);
   if (isNibbles(format)) {
     UNROLL for (int c = 0; c < 4; c++) {
-      high[c] = dotsWholeBytes ? low[c] : vi_shiftRight(low[c], 4) & vi_set(0x0f0f0f0f);
-      low[c] &= vi_set(0x0f0f0f0f);
+      high[c] = keepsNibbles(format) ? low[c] : nibbles(format, low[c], 4);
+      low[c] = nibbles(format, low[c], 0);
     }
     return;
   }
@@ -188,8 +194,8 @@ typedef struct {
 } Folded;
 
 // Adds one quad to the sums of value 4 k + c (sum[c]) and 16 + 4 k + c (sum[4 + c]) of the blocks.
-// Where whole bytes are multiplied, nibbles' sum[4 + c] is the one plus 16 times the other:
-// highSum takes it apart, and a quarter of the instructions is saved.
+// Of kept nibbles sum[4 + c] is the one plus 16 times the other: highSum takes it apart, and a
+// quarter of the instructions is saved.
 INLINE void addQuad(Format format, const Quad *quad, int rows, size_t k, size_t at, size_t piece,
                     size_t n, const Folded *folded, size_t q, vi sum[8]) {
   vi low[4], high[4];
@@ -204,11 +210,11 @@ INLINE void addQuad(Format format, const Quad *quad, int rows, size_t k, size_t 
 }
 
 INLINE vi highStart(Format format, vi start) {
-  return isNibbles(format) && dotsWholeBytes ? vi_add(start, vi_shiftLeft(start, 4)) : start;
+  return keepsNibbles(format) ? vi_add(start, vi_shiftLeft(start, 4)) : start;
 }
 
 INLINE vi highSum(Format format, vi sum, vi lowSum) {
-  return isNibbles(format) && dotsWholeBytes ? vi_subtract(sum, lowSum) >> vi_set(4) : sum;
+  return keepsNibbles(format) ? vi_subtract(sum, lowSum) >> vi_set(4) : sum;
 }
 
 // What of the next batch is asked for while this one is added: a row's columns from end to end and

@@ -35,8 +35,8 @@ INLINE void loadTileQuad(Format format, const Quad *quad, size_t data,
       vi low[4], high[4];
       columnPair(format, quad, quadRows, k, data + k * piece + 4 * lane, piece, LANES, low, high);
       UNROLL for (size_t c = 0; c < 4; c++) {
-        if (isNibbles(format) && dotsWholeBytes)
-          high[c] = vi_shiftRight(high[c], 4) & vi_set(0x0f0f0f0f);
+        if (keepsNibbles(format))
+          high[c] = nibbles(format, high[c], 4);
         // Back from the rotation by c bytes, so that the bytes of a lane are in the rows' order.
         const int bits = (32 - 8 * (int)c) % 32;
         vi_store(&weights[4 * k + c][lane], vi_rotate(low[c], bits), LANES);

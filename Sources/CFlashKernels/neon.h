@@ -86,6 +86,11 @@ INLINE float vf_highest(vf v) {
 }
 
 INLINE int8x16_t bytesOf(vi v) { return vreinterpretq_s8_s32(v); }
+// Bytes below 16 through the table.
+INLINE vi vi_fourBitFloats(vi codes) {
+  const uint8x16_t table = vld1q_u8(fourBitFloats);
+  return vreinterpretq_s32_u8(vqtbl1q_u8(table, vreinterpretq_u8_s32(codes)));
+}
 #if USE_SDOT
 INLINE vi dotBytes(vi sum, int8x16_t w, int8x16_t x) { return vdotq_s32(sum, w, x); }
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
@@ -100,7 +105,7 @@ INLINE vi addPairs(vi sum, int16x8_t first, int16x8_t second) {
 INLINE vi dotBytes(vi sum, int8x16_t w, int8x16_t x) {
   return addPairs(sum, vmull_s8(vget_low_s8(w), vget_low_s8(x)), vmull_high_s8(w, x));
 }
-// Below 16, four products fit too.
+// Below 32, four products fit too.
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   int8x16_t w0 = bytesOf(low), w1 = bytesOf(high), a = bytesOf(x0), b = bytesOf(x1);
   int16x8_t first = vmull_s8(vget_low_s8(w0), vget_low_s8(a));

@@ -6,7 +6,9 @@ INLINE vi vi_shiftLeft(vi v, int bits) { return (vi)((vu)v << (vu)vi_set(bits));
 INLINE vf vf_abs(vf v) { return vf_bits(vi_bits(v) & vi_set(0x7fffffff)); }
 
 INLINE int isSuper(Format format) { return format == Q4_K || format == Q6_K; }
-INLINE int isNibbles(Format format) { return format == Q4_0 || format == Q4_K; }
+INLINE int isNibbles(Format format) {
+  return format == Q4_0 || format == MXFP4 || format == Q4_K;
+}
 INLINE int isQuantized(Format format) {
   return format == Q8_0 || isNibbles(format) || format == Q6_K;
 }
@@ -37,13 +39,13 @@ INLINE const uint8_t *rowAt(const CFlashKernels_Dot *job, size_t r) {
                         : (const uint8_t *)job->rows + r * job->rowStride;
 }
 
-// Four-byte pieces of a block: q8_0 has eight, q6_K six, q4_0 and q4_K four.
+// Four-byte pieces of a block: q8_0 has eight, q6_K six, the formats of nibbles four.
 INLINE size_t pieceCount(Format format) { return format == Q8_0 ? 8 : format == Q6_K ? 6 : 4; }
 
 // Bytes of the scales of some blocks, before the pieces of all. In a q4_K or q6_K row they are
 // whole super-blocks, and the scales of each group of blocks lie together.
 INLINE size_t scaleBytes(Format format, size_t blocks) {
-  return format == Q6_K ? blocks / superBlocks * 18 : 2 * blocks;
+  return format == Q6_K ? blocks / superBlocks * 18 : format == MXFP4 ? blocks : 2 * blocks;
 }
 
 INLINE size_t groupOffset(Format format, size_t blocks, size_t group) {
@@ -69,13 +71,21 @@ typedef struct {
   vf second; // q6_K: of the other 16 values; q4_K: what is subtracted
 } BlockScales;
 
-// Of lanes lane ..< lane + n of a group of `lanes` blocks; zero in the other lanes.
+// GGML's half of 2^(code - 127), the values of codes being doubled: 2^-128, which is subnormal, to
+// 2^127.
+INLINE vf halfOfPower(vi code) {
+  return vf_bits(vi_max(vi_shiftLeft(code - vi_set(1), 23), vi_shiftLeft(code + vi_set(1), 21)));
+}
+
+// Of lanes lane ..< lane + n of a group of `lanes` blocks; zero, of mxfp4 the smallest scale, in
+// the other lanes.
 INLINE BlockScales blockScales(Format format, const uint8_t *row, size_t group, size_t lanes,
                                size_t lane, size_t n) {
   const uint8_t *at = row + scaleBytes(format, groupBlocks) * group;
   vf unit[2];
   if (!isSuper(format)) {
-    vf scale = vf_load_f16(at + 2 * lane, n);
+    vf scale = format == MXFP4 ? halfOfPower(vi_load_u8(at + lane, n))
+                               : vf_load_f16(at + 2 * lane, n);
     return (BlockScales){scale, scale};
   }
   if (format == Q6_K) {
@@ -94,7 +104,7 @@ INLINE BlockScales blockScales(Format format, const uint8_t *row, size_t group, 
 // A quantized activation of n blocks: n f32 scales, then what the format takes in whole sums of the
 // block's integers, then the int8 values in the order of a q8_0 row's groups. The sums are
 //
-//   q8_0, q4_0: n int32, minus the format's offset times the sum
+//   q8_0, q4_0, mxfp4: n int32, minus the format's offset times the sum
 //   q6_K: the same of the first 16 values of each block, and then of the others
 //   q4_K: n f32, minus the scale times the sum
 INLINE const uint8_t *activationScales(const uint8_t *x) { return x; }
@@ -104,7 +114,15 @@ INLINE size_t activationGroupOffset(Format format, size_t blocks, size_t group) 
 }
 
 // The format's offset, as a power of two.
-INLINE int offsetBits(Format format) { return format == Q8_0 ? 7 : format == Q6_K ? 5 : 3; }
+INLINE int offsetBits(Format format) {
+  return format == Q8_0 ? 7 : format == Q6_K ? 5 : format == MXFP4 ? 4 : 3;
+}
+
+// The weights of the nibbles at bit 0 or 4 of each byte, in whole bytes without a sign.
+INLINE vi nibbles(Format format, vi bytes, int bit) {
+  vi codes = (bit == 0 ? bytes : vi_shiftRight(bytes, bit)) & vi_set(0x0f0f0f0f);
+  return format == MXFP4 ? vi_fourBitFloats(codes) : codes;
+}
 
 // Values 4 k ..< 4 k + 4 of q6_K blocks are the low six bits of piece k, for k < 6. Value 24 + i is
 // in the upper bits of bytes i, 8 + i and 16 + i: pieces a, a + 2 and a + 4 have value 24 + 4 a on.

@@ -55,7 +55,14 @@ INLINE vi byteDot(vi sum, vi a, vi b, int offset) {
     sum += ((int32_t)((uint32_t)a >> i & 0xff) - offset) * (int8_t)((uint32_t)b >> i);
   return sum;
 }
-// Unsigned bytes below 16, times signed bytes; the offset of 8 is in the start.
+// Bytes below 16 through the table.
+INLINE vi vi_fourBitFloats(vi codes) {
+  uint32_t bytes = 0;
+  for (int i = 0; i < 32; i += 8)
+    bytes |= (uint32_t)fourBitFloats[(uint32_t)codes >> i & 0xff] << i;
+  return (vi)bytes;
+}
+// Unsigned bytes below 32, times signed bytes; the format's offset is in the start.
 INLINE vi vi_dotNibbles(vi sum, vi low, vi x0, vi high, vi x1) {
   return byteDot(byteDot(sum, low, x0, 0), high, x1, 0);
 }

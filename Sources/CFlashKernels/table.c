@@ -17,18 +17,22 @@ static void makeTables(void) {
   amxTable = emulatedTable = CFlashKernels_avx512Table;
   amxTable.q8_0.dot = CFlashKernels_amxDotQ8_0;
   amxTable.q4_0.dot = CFlashKernels_amxDotQ4_0;
+  amxTable.mxfp4.dot = CFlashKernels_amxDotMXFP4;
   amxTable.q4_K.dot = CFlashKernels_amxDotQ4_K;
   amxTable.q6_K.dot = CFlashKernels_amxDotQ6_K;
   emulatedTable.q8_0.dot = CFlashKernels_emulatedDotQ8_0;
   emulatedTable.q4_0.dot = CFlashKernels_emulatedDotQ4_0;
+  emulatedTable.mxfp4.dot = CFlashKernels_emulatedDotMXFP4;
   emulatedTable.q4_K.dot = CFlashKernels_emulatedDotQ4_K;
   emulatedTable.q6_K.dot = CFlashKernels_emulatedDotQ6_K;
   amxTable.q8_0.accumulate = CFlashKernels_amxAccumulateQ8_0;
   amxTable.q4_0.accumulate = CFlashKernels_amxAccumulateQ4_0;
+  amxTable.mxfp4.accumulate = CFlashKernels_amxAccumulateMXFP4;
   amxTable.q4_K.accumulate = CFlashKernels_amxAccumulateQ4_K;
   amxTable.q6_K.accumulate = CFlashKernels_amxAccumulateQ6_K;
   emulatedTable.q8_0.accumulate = CFlashKernels_emulatedAccumulateQ8_0;
   emulatedTable.q4_0.accumulate = CFlashKernels_emulatedAccumulateQ4_0;
+  emulatedTable.mxfp4.accumulate = CFlashKernels_emulatedAccumulateMXFP4;
   emulatedTable.q4_K.accumulate = CFlashKernels_emulatedAccumulateQ4_K;
   emulatedTable.q6_K.accumulate = CFlashKernels_emulatedAccumulateQ6_K;
   hasTiles = __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-int8") &&

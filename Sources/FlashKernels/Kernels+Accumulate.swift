@@ -27,7 +27,8 @@ extension Kernels {
   /// place in its layer, so that silent neurons, listed or not, change no bit. In q6_K that is so
   /// for each half of a block. A q4_K weight, of scale d_i, is `d_i * (integer - 8) + r_i`, of
   /// integers from 0 to 15: the same, and before it the element gains
-  /// (A / 127) * Σ a_i * (127 / A) * r_i, in ascending order.
+  /// (A / 127) * Σ a_i * (127 / A) * r_i, in ascending order. A D of 2^-128, the smallest scale of
+  /// mxfp4, counts as zero: its inverse is beyond f32.
   ///
   /// - Parameters:
   ///   - columns: positions in packed order, cut at multiples of `columnGranularity`.

@@ -40,6 +40,7 @@ package struct Kernels: Sendable {
     case .bf16: unsafe table.pointee.bf16
     case .q8_0: unsafe table.pointee.q8_0
     case .q4_0: unsafe table.pointee.q4_0
+    case .mxfp4: unsafe table.pointee.mxfp4
     case .q4_K: unsafe table.pointee.q4_K
     case .q6_K: unsafe table.pointee.q6_K
     }
@@ -52,7 +53,7 @@ package struct Kernels: Sendable {
     requireFit(format, width)
     return switch format {
     case .f32, .f16, .bf16: 4 * width
-    case .q8_0, .q4_0, .q4_K: width / 32 * (4 + 4 + 32)
+    case .q8_0, .q4_0, .mxfp4, .q4_K: width / 32 * (4 + 4 + 32)
     case .q6_K: width / 32 * (4 + 8 + 32)
     }
   }

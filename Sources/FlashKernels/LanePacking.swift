@@ -11,16 +11,8 @@ package enum LanePacking {
     switch format {
     case .q4_K: unsafe SuperPacking.packQ4K(plan, blocks, into: row)
     case .q6_K: unsafe SuperPacking.packQ6K(plan, blocks, into: row)
-    case .f32, .f16, .bf16, .q8_0, .q4_0:
-      forEachPiece(plan) { source, target, isScale in
-        if isScale {
-          let scale = unsafe blocks.loadUnaligned(fromByteOffset: source, as: UInt16.self)
-          unsafe row.storeBytes(of: scale, toByteOffset: target, as: UInt16.self)
-        } else {
-          let piece = unsafe blocks.loadUnaligned(fromByteOffset: source, as: UInt32.self)
-          unsafe row.storeBytes(of: piece ^ signs(format), toByteOffset: target, as: UInt32.self)
-        }
-      }
+    case .f32, .f16, .bf16, .q8_0, .q4_0, .mxfp4:
+      forEachPiece(plan) { unsafe move(format, isScale: $2, from: blocks + $0, to: row + $1) }
     }
   }
 
@@ -32,29 +24,37 @@ package enum LanePacking {
     switch format {
     case .q4_K: unsafe SuperPacking.unpackQ4K(plan, row, into: blocks)
     case .q6_K: unsafe SuperPacking.unpackQ6K(plan, row, into: blocks)
-    case .f32, .f16, .bf16, .q8_0, .q4_0:
-      forEachPiece(plan) { target, source, isScale in
-        if isScale {
-          let scale = unsafe row.loadUnaligned(fromByteOffset: source, as: UInt16.self)
-          unsafe blocks.storeBytes(of: scale, toByteOffset: target, as: UInt16.self)
-        } else {
-          let piece = unsafe row.loadUnaligned(fromByteOffset: source, as: UInt32.self)
-          unsafe blocks.storeBytes(of: piece ^ signs(format), toByteOffset: target, as: UInt32.self)
-        }
-      }
+    case .f32, .f16, .bf16, .q8_0, .q4_0, .mxfp4:
+      forEachPiece(plan) { unsafe move(format, isScale: $2, from: row + $1, to: blocks + $0) }
     }
   }
 
-  private static func signs(_ format: RowFormat) -> UInt32 { format == .q8_0 ? 0x8080_8080 : 0 }
+  /// One scale, or one piece.
+  @inline(__always)
+  private static func move(
+    _ format: RowFormat, isScale: Bool, from source: UnsafeRawPointer,
+    to target: UnsafeMutableRawPointer
+  ) {
+    if !isScale {
+      let signs: UInt32 = format == .q8_0 ? 0x8080_8080 : 0
+      let piece = unsafe source.loadUnaligned(as: UInt32.self)
+      unsafe target.storeBytes(of: piece ^ signs, as: UInt32.self)
+    } else if format == .mxfp4 {
+      unsafe target.storeBytes(of: source.load(as: UInt8.self), as: UInt8.self)
+    } else {
+      unsafe target.storeBytes(of: source.loadUnaligned(as: UInt16.self), as: UInt16.self)
+    }
+  }
 
   /// Calls `body(offset in blocks, offset in row, isScale)` for each scale and 4-byte piece.
   @inline(__always)
   static func forEachPiece(_ plan: PackedRow, _ body: (Int, Int, Bool) -> Void) {
+    let (byteCount, scaleByteCount) = (plan.format.bytesPerBlock, plan.format.scaleBytesPerBlock)
     for block in 0..<plan.blockCount {
-      let from = block * plan.format.bytesPerBlock
-      body(from, 2 * block, true)
+      let from = block * byteCount
+      body(from, scaleByteCount * block, true)
       for piece in 0..<plan.pieceCount {
-        body(from + 2 + 4 * piece, plan.piece(piece, ofBlock: block), false)
+        body(from + scaleByteCount + 4 * piece, plan.piece(piece, ofBlock: block), false)
       }
     }
   }
@@ -79,7 +79,7 @@ struct PackedRow {
       switch format {
       case .q8_0: 8
       case .q6_K: 6
-      case .f32, .f16, .bf16, .q4_0, .q4_K: 4
+      case .f32, .f16, .bf16, .q4_0, .mxfp4, .q4_K: 4
       }
   }
 

@@ -3,17 +3,18 @@ internal import CFlashKernels
 /// How one row of weights is stored, on flash and in DRAM alike.
 ///
 /// The meaning of a block is GGML's (`ggml-common.h`): 32 values and an f16 scale in q8_0 and q4_0,
-/// 256 values in q4_K and q6_K, whose sub-blocks have integer scales of their own. The order of the
-/// bytes inside a row is `packing`.
+/// 32 values and a power of two in mxfp4 (OCP Microscaling Formats: E2M1 and E8M0), 256 values in
+/// q4_K and q6_K, whose sub-blocks have integer scales of their own. The order of the bytes inside
+/// a row is `packing`.
 package enum RowFormat: String, Codable, CaseIterable, Sendable {
   // swift-format-ignore: AlwaysUseLowerCamelCase
-  case f32, f16, bf16, q8_0, q4_0, q4_K, q6_K
+  case f32, f16, bf16, q8_0, q4_0, mxfp4, q4_K, q6_K
 
   /// Values that share one block; a row's width must be a multiple of it.
   package var valuesPerBlock: Int {
     switch self {
     case .f32, .f16, .bf16: 1
-    case .q8_0, .q4_0: 32
+    case .q8_0, .q4_0, .mxfp4: 32
     case .q4_K, .q6_K: 256
     }
   }
@@ -25,6 +26,7 @@ package enum RowFormat: String, Codable, CaseIterable, Sendable {
     case .f16, .bf16: 2
     case .q8_0: 34
     case .q4_0: 18
+    case .mxfp4: 17
     case .q4_K: 144
     case .q6_K: 210
     }
@@ -35,6 +37,7 @@ package enum RowFormat: String, Codable, CaseIterable, Sendable {
     switch self {
     case .f32, .f16, .bf16: 0
     case .q8_0, .q4_0: 2
+    case .mxfp4: 1
     case .q4_K: 16
     case .q6_K: 18
     }
@@ -59,7 +62,7 @@ package enum RowFormat: String, Codable, CaseIterable, Sendable {
     return switch self {
     case .q4_K: RowFormat.q4_0.fitting(width: width)
     case .q6_K: RowFormat.q8_0.fitting(width: width)
-    case .f32, .f16, .bf16, .q8_0, .q4_0: .f16
+    case .f32, .f16, .bf16, .q8_0, .q4_0, .mxfp4: .f16
     }
   }
 
@@ -73,20 +76,21 @@ package enum RowFormat: String, Codable, CaseIterable, Sendable {
   ///
   /// `plain` is values in order, little endian. `lanes16` is for the quantized formats: first the
   /// scales of all blocks of 32 values, then their pieces, both in groups of up to 16 blocks. A
-  /// group's pieces are, for k in 0..<4 (q4_0, q4_K), 0..<6 (q6_K) or 0..<8 (q8_0), bytes
+  /// group's pieces are, for k in 0..<4 (q4_0, mxfp4, q4_K), 0..<6 (q6_K) or 0..<8 (q8_0), bytes
   /// 4k..<4k+4 of each block of the group, one block after another, so that one 64-byte vector
   /// holds the same four bytes of 16 blocks (lane = block). A last group of fewer than 16 blocks is
   /// as many lanes wide.
   ///
   /// Bytes of a block: q8_0, value + 128; q4_0, value i + 8 in the low half of byte i and value
-  /// 16 + i in its high half; q4_K, the same without the 8 (which differs from GGML's order); q6_K,
-  /// value i + 32 in the low six bits of byte i, for i < 24, and of value 24 + i + 32 bits 0 and 1
-  /// above those of byte i, bits 2 and 3 in byte 8 + i, bits 4 and 5 in byte 16 + i.
+  /// 16 + i in its high half; mxfp4, their codes there; q4_K, as q4_0 without the 8 (which differs
+  /// from GGML's order); q6_K, value i + 32 in the low six bits of byte i, for i < 24, and of value
+  /// 24 + i + 32 bits 0 and 1 above those of byte i, bits 2 and 3 in byte 8 + i, bits 4 and 5 in
+  /// byte 16 + i.
   ///
-  /// Scales of a group of n blocks: q8_0 and q4_0, an f16 each. q6_K: the f16 of each eight blocks,
-  /// n bytes with the scales of the blocks' first 16 values, n of their others. q4_K: the two f16s
-  /// of each eight blocks, n bytes with the lower four bits of scale (low half) and minimum (high
-  /// half), and for each eight blocks 32 bits, four a block from the lowest on, with the upper two
-  /// bits of its scale and then of its minimum.
+  /// Scales of a group of n blocks: q8_0 and q4_0, an f16 each; mxfp4, a byte each. q6_K: the f16
+  /// of each eight blocks, n bytes with the scales of the blocks' first 16 values, n of their
+  /// others. q4_K: the two f16s of each eight blocks, n bytes with the lower four bits of scale
+  /// (low half) and minimum (high half), and for each eight blocks 32 bits, four a block from the
+  /// lowest on, with the upper two bits of its scale and then of its minimum.
   package var packing: String { isQuantized ? "lanes16" : "plain" }
 }

@@ -48,16 +48,18 @@ package enum SideBySide {
       return
     }
     let blockByteCount = groupLength * format.bytesPerBlock
+    let scaleByteCount = format.scaleBytesPerBlock
     LanePacking.forEachPiece(PackedRow(format, width: width)) { plain, packed, isScale in
       let block = plain / format.bytesPerBlock
       let inBlock = plain % format.bytesPerBlock
       let target = unsafe group + block * blockByteCount
       if isScale {
-        unsafe (target + 2 * number).copyMemory(from: row + packed, byteCount: 2)
+        unsafe (target + scaleByteCount * number).copyMemory(
+          from: row + packed, byteCount: scaleByteCount)
       } else {
-        let piece = (inBlock - 2) / 4
-        unsafe (target + 2 * groupLength + 4 * (piece * groupLength + number)).copyMemory(
-          from: row + packed, byteCount: 4)
+        let piece = (inBlock - scaleByteCount) / 4
+        let place = scaleByteCount * groupLength + 4 * (piece * groupLength + number)
+        unsafe (target + place).copyMemory(from: row + packed, byteCount: 4)
       }
     }
   }

@@ -55,7 +55,7 @@ extension RowFormat {
     case .f32: .f32
     case .f16: .f16
     case .bf16: .bf16
-    case .q8_0, .q4_0, .q4_K, .q6_K: .u8
+    case .q8_0, .q4_0, .mxfp4, .q4_K, .q6_K: .u8
     }
   }
 }

@@ -12,7 +12,7 @@ struct AMXKernelTests {
 
   /// Whole groups of 16 blocks, part of one, one and a part.
   private static func cases(_ widths: [Int], _ superWidths: [Int]) -> [(RowFormat, Int)] {
-    [RowFormat.q8_0, .q4_0, .q4_K, .q6_K].flatMap { format in
+    [RowFormat.q8_0, .q4_0, .mxfp4, .q4_K, .q6_K].flatMap { format in
       (format.valuesPerBlock == 32 ? widths : superWidths).map { (format, $0) }
     }
   }
@@ -56,7 +56,7 @@ struct AMXKernelTests {
   /// More tokens than one pass holds, rows as wide as the buffers, and wider.
   @Test(
     .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),
-    arguments: [RowFormat.q8_0, .q4_0, .q4_K, .q6_K],
+    arguments: [RowFormat.q8_0, .q4_0, .mxfp4, .q4_K, .q6_K],
     [(4096, 70), (6176, 50), (8192, 33), (8224, 8), (1024, 71)])
   func longPassesAndWideRowsGiveTheBitsOfVectors(format: RowFormat, shape: (Int, Int)) {
     let (width, tokens) = (
@@ -108,7 +108,7 @@ struct AMXKernelTests {
   /// A NaN scale must not reach other rows or tokens.
   @Test(
     .enabled(if: Kernels.emulatedAMX != nil, "this CPU has no AVX-512"),
-    arguments: [RowFormat.q8_0, .q4_0, .q4_K, .q6_K])
+    arguments: [RowFormat.q8_0, .q4_0, .mxfp4, .q4_K, .q6_K])
   func aBadRowSpoilsNoOther(format: RowFormat) {
     var generator = SeededGenerator(seed: 23)
     let width = format.valuesPerBlock == 256 ? 768 : 544
@@ -121,7 +121,9 @@ struct AMXKernelTests {
     for (name, kernels) in Self.kernels {
       for (found, row) in zip(kernels.dot(rows, activations, tokenCount: 16), expected) {
         for r in 0..<16 {
-          #expect(found[r].isNaN == (r == 5) && row[r].isNaN == (r == 5))
+          // All bits set are no NaN in mxfp4, but 2^127.
+          let isBad = { (x: Float) in format == .mxfp4 ? !x.isFinite : x.isNaN }
+          #expect(isBad(found[r]) == (r == 5) && isBad(row[r]) == (r == 5))
           #expect(r == 5 || found[r].bitPattern == row[r].bitPattern, "\(name) tiles, row \(r)")
         }
       }

@@ -1,7 +1,8 @@
 import FlashKernels
+import Glibc
 import Testing
 
-private let quantized: [RowFormat] = [.q8_0, .q4_0, .q4_K, .q6_K]
+private let quantized: [RowFormat] = [.q8_0, .q4_0, .mxfp4, .q4_K, .q6_K]
 
 /// Encoding, packing and decoding, against GGML's own output and the rounding's definition.
 struct CodecTests {
@@ -23,7 +24,8 @@ struct CodecTests {
 
   @Test(
     .enabled(if: QuantizationVectors.areThere, "shared/vectors/quants is not beside the package"),
-    arguments: [RowFormat.f16, .bf16, .q8_0, .q4_0, .q4_K, .q6_K], InstructionSet.supported)
+    arguments: [RowFormat.f16, .bf16, .q8_0, .q4_0, .mxfp4, .q4_K, .q6_K],
+    InstructionSet.supported)
   func blocksDecodeToExactlyWhatGGMLDecodes(format: RowFormat, isa: InstructionSet) throws {
     let expected = try QuantizationVectors.floatRows("\(format).dequant.f32")
     for (blocks, values) in zip(try QuantizationVectors.blockRows("\(format).blocks"), expected) {
@@ -34,7 +36,7 @@ struct CodecTests {
 
   @Test(
     .enabled(if: QuantizationVectors.areThere, "shared/vectors/quants is not beside the package"),
-    arguments: [RowFormat.f16, .bf16, .q8_0, .q4_K, .q6_K], InstructionSet.supported)
+    arguments: [RowFormat.f16, .bf16, .q8_0, .mxfp4, .q4_K, .q6_K], InstructionSet.supported)
   func encodingIsByteForByteGGMLs(format: RowFormat, isa: InstructionSet) throws {
     let expected = try QuantizationVectors.blockRows("\(format).blocks")
     for (values, blocks) in zip(try QuantizationVectors.floatRows("input.f32"), expected) {
@@ -127,6 +129,60 @@ struct CodecTests {
       let row = packed(format, blocks, width: width)
       unsafe LanePacking.unpack(format, width: width, row: row, into: &back)
       #expect(back == blocks)
+    }
+  }
+
+  @Test(arguments: InstructionSet.supported)
+  func everyScaleOfMXFP4DecodesAsInGGML(isa: InstructionSet) {
+    let codes: [Float] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]
+    let low = (0..<16).map { UInt8($0 | (15 - $0) << 4) }
+    let blocks = (0..<256).flatMap { [UInt8($0)] + low }
+    let expected = (0..<UInt32(256)).flatMap { scale in
+      // ggml_e8m0_to_fp32_half, of 255 too.
+      let half = Float(bitPattern: scale < 2 ? 0x0020_0000 << scale : (scale - 1) << 23)
+      return (codes + codes.reversed()).map { $0 * half }
+    }
+    let row = packed(.mxfp4, blocks, width: expected.count)
+    #expect(bits(Kernels(isa).decoded(.mxfp4, width: expected.count, row: row)) == bits(expected))
+  }
+
+  /// GGML takes the floor of log2f, which rounds up close below some powers of two: up to 44 of
+  /// f32's numbers.
+  @Test func mxfp4ScalesBesidePowersOfTwoAndTiesAreGGMLs() {
+    var generator = SeededGenerator(seed: 10)
+    let values = (-124...126).flatMap { exponent in
+      [-45, -44, -23, -22, -12, -11, -6, -5, -3, -2, -1, 0, 1].flatMap { steps -> [Float] in
+        let power = Float(sign: .plus, exponent: exponent, significand: 1)
+        let largest = Float(bitPattern: UInt32(Int(power.bitPattern) + steps))
+        // Every fourth is a code's value, or in the middle of two.
+        return [-largest]
+          + (1..<32).map {
+            let share = Float.random(in: -1...1, using: &generator)
+            return ($0 % 4 == 0 ? (share * 24).rounded() / 24 : share) * 0.75 * power
+          }
+      }
+    }
+    let expected = packed(.mxfp4, blocksOfGGML(values), width: values.count)
+    for isa in InstructionSet.supported {
+      #expect(encoded(.mxfp4, values, isa) == expected, "\(isa)")
+    }
+  }
+
+  /// quantize_row_mxfp4_ref as ggml-quants.c has it.
+  private func blocksOfGGML(_ values: [Float]) -> [UInt8] {
+    let codes: [Float] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12]
+    return stride(from: 0, to: values.count, by: 32).flatMap { start -> [UInt8] in
+      let block = Array(values[start..<start + 32])
+      let power = UInt8(log2f(block.map(abs).max()!).rounded(.down) - 2 + 127)
+      let scale = Float(sign: .plus, exponent: Int(power) - 128, significand: 1)
+      let best = block.map { value in
+        var (index, least) = (0, abs(value))
+        for code in 1..<16 where abs(codes[code] * scale - value) < least {
+          (index, least) = (code, abs(codes[code] * scale - value))
+        }
+        return UInt8(index)
+      }
+      return [power] + (0..<16).map { best[$0] | best[16 + $0] << 4 }
     }
   }
 

@@ -53,7 +53,7 @@ enum Reference {
         return half(word(row, 2 * i))
       case .bf16:
         return Double(Float(bitPattern: UInt32(word(row, 2 * i)) << 16))
-      case .q8_0, .q4_0, .q4_K, .q6_K:
+      case .q8_0, .q4_0, .mxfp4, .q4_K, .q6_K:
         let (scale, minimum) = scales(format, width: width, row: row, block: i / 32, i % 32)
         return scale * Double(integer(format, width: width, row: row, i)) - minimum
       }
@@ -79,7 +79,11 @@ enum Reference {
     case .q6_K: return byte(e - 24) / 64 + byte(e - 16) / 64 * 4 + byte(e - 8) / 64 * 16 - 32
     default:
       let nibble = e < 16 ? byte(e) & 15 : byte(e - 16) >> 4
-      return format == .q4_0 ? nibble - 8 : nibble
+      return switch format {
+      case .q4_0: nibble - 8
+      case .mxfp4: [0, 1, 2, 3, 4, 6, 8, 12][nibble & 7] * (nibble < 8 ? 1 : -1)
+      default: nibble
+      }
     }
   }
 
@@ -87,6 +91,10 @@ enum Reference {
   private static func scales(
     _ format: RowFormat, width: Int, row: ArraySlice<UInt8>, block: Int, _ e: Int
   ) -> (scale: Double, minimum: Double) {
+    if format == .mxfp4 {
+      let exponent = Int(row[row.startIndex + block]) - 128
+      return (Double(sign: .plus, exponent: exponent, significand: 1), 0)
+    }
     if format.valuesPerBlock == 32 { return (half(word(row, 2 * block)), 0) }
     let lanes = min(16, width / 32 - block / 16 * 16)
     let start = block / 16 * 2 * format.scaleBytesPerBlock
@@ -172,6 +180,10 @@ func randomRow(
   case .q8_0, .q4_0:
     let scales = (0..<width / 32).flatMap { _ in bytes(randomHalf(using: &generator), 2) }
     return scales + generator.bytes(format.byteCount(width: width) - scales.count)
+  case .mxfp4:
+    let count = width / 32
+    let scales = (0..<count).map { _ in UInt8.random(in: 123...128, using: &generator) }
+    return scales + generator.bytes(16 * count)
   case .q4_K, .q6_K:
     var row = generator.bytes(format.byteCount(width: width))
     let halves = format == .q4_K ? 2 : 1

@@ -68,4 +68,18 @@ struct RowKernelTests {
       }
     }
   }
+
+  /// The inverse of 2^-128, the scale that blocks of zeros get, is beyond f32.
+  @Test(arguments: InstructionSet.supported, [1, 9])
+  func rowsOfTheSmallestScaleAddNothing(isa: InstructionSet, tokens: Int) {
+    var generator = SeededGenerator(seed: 8)
+    let zeros = [UInt8](repeating: 0, count: RowFormat.mxfp4.byteCount(width: 512))
+    let rows = RowBuffer(.mxfp4, width: 512, rows: [zeros, zeros, zeros])
+    let start = generator.floats(512 * tokens)
+    var accumulators = start
+    Kernels(isa).accumulate(
+      rows, order: [0, 1, 2], columns: 0..<512,
+      coefficients: (0..<tokens).map { _ in generator.floats(3) }, to: &accumulators)
+    #expect(accumulators == start)
+  }
 }

@@ -3,7 +3,7 @@ import Testing
 
 /// Narrow rows that lie side by side, 16 in a vector.
 struct SideBySideTests {
-  static let formats: [RowFormat] = [.f32, .f16, .bf16, .q8_0, .q4_0]
+  static let formats: [RowFormat] = [.f32, .f16, .bf16, .q8_0, .q4_0, .mxfp4]
 
   /// [token][row] of rows that are arranged from an odd address on.
   private static func products(

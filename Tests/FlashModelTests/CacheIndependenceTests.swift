@@ -58,8 +58,8 @@ struct CacheIndependenceTests {
   }
 
   /// Rows whose length is no multiple of a cache line, and parts of groups of 16 blocks.
-  @Test(arguments: [RowFormat.q4_K, .q6_K])
-  func rowsOfSuperBlocksDoNotChangeABit(format: RowFormat) throws {
+  @Test(arguments: [RowFormat.mxfp4, .q4_K, .q6_K])
+  func rowsOfOtherBlocksDoNotChangeABit(format: RowFormat) throws {
     let folder = try ProjectFiles.TemporaryFolder()
     let model = TinyModel(
       family: .deci, seed: 5, width: 768, headDimension: 64, queryHeads: 4, keyValueHeads: [2, 1],

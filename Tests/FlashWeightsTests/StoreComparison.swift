@@ -99,6 +99,8 @@ struct StoreComparison {
           case .q8_0: largest / 254 + largest / 2000
           // The least-squares scale may clip the largest value a little.
           case .q4_0: largest / 8 * 1.5
+          // Half a step between the two largest codes, or what is beyond the largest.
+          case .mxfp4: largest / 4
           // The widest step that a block and its search allow.
           case .q4_K: largest / 7 * 1.5
           case .q6_K: largest / 32 * 1.5

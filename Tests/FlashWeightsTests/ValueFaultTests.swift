@@ -57,7 +57,7 @@ struct ValueFaultTests {
   @Test(arguments: [
     (RowFormat.f32, Float(3e38), 0), (.bf16, 3e38, 0), (.bf16, 3.4e38, 1), (.f16, 65504, 0),
     (.f16, 65520, 1), (.q8_0, 65520, 0), (.q8_0, 1e7, 32), (.q4_0, 65520, 0), (.q4_0, 520_000, 0),
-    (.q4_0, 1e7, 1),
+    (.q4_0, 1e7, 1), (.mxfp4, 3.4e38, 0),
   ])
   func overflowIsNamedWithTensorAndFormat(format: RowFormat, value: Float, count: Int) throws {
     try write([(Self.down, 50, value), (Self.up, 3, -value), (Self.embedding, 0, value)])

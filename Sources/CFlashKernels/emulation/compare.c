@@ -85,6 +85,8 @@ uint16_t randomHalf(void) {
   return (uint16_t)((bits & 0x8000) | ((10u << 10) + bits % (6u << 10)));
 }
 
+uint8_t randomPower(void) { return (uint8_t)(123 + randomBits() % 6); }
+
 void *allocate(size_t byteCount) {
   void *memory = calloc(byteCount + 1, 1);
   if (memory == NULL)

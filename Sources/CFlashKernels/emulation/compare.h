@@ -32,6 +32,8 @@ float randomFloat(float low, float high);
 void randomFloats(float *values, size_t count, float low, float high);
 // Either sign, 2^-5 to 2 in magnitude.
 uint16_t randomHalf(void);
+// The same as mxfp4's scale.
+uint8_t randomPower(void);
 // Traps where there is no memory.
 void *allocate(size_t byteCount);
 

@@ -167,7 +167,10 @@ static void compareDot(const Tables *tables, const Format *format) {
 // 16 rows side by side with 3 tokens, against the other table. For the plain formats they are bytes
 // of a row of 16 times the width; of the others only the scales must be of moderate size.
 static void compareBeside(const Tables *tables, const Format *format) {
-  const double largest = format->blockBytes == 34 ? 128 : format->blockBytes == 18 ? 8 : 1;
+  const double largest = format->blockBytes == 34   ? 128
+                         : format->blockBytes == 18 ? 8
+                         : format->blockBytes == 17 ? 12
+                                                    : 1;
   size_t width;
   beginPart("dot side by side", format->name, 2e-6);
   for (size_t w = 1; (width = widthAt(format, w)) <= 34 * 32; w++) {
@@ -177,7 +180,11 @@ static void compareBeside(const Tables *tables, const Format *format) {
     randomRow(format, 16 * width, rows);
     for (size_t i = 0; format->blockValues > 1 && i < 16 * (width / 32); i++) {
       const uint16_t half = randomHalf();
-      memcpy(rows + i / 16 * 16 * format->blockBytes + i % 16 * 2, &half, 2);
+      uint8_t *group = rows + i / 16 * 16 * format->blockBytes;
+      if (format->blockBytes == 17)
+        group[i % 16] = randomPower();
+      else
+        memcpy(group + i % 16 * 2, &half, 2);
     }
     randomFloats(x, width * 3, -1, 1);
     for (size_t t = 0; t < 3; t++)

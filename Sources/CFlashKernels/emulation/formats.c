@@ -9,6 +9,7 @@ const Format formats[] = {
     {"bf16", offsetof(CFlashKernels_Table, bf16), 1, 2},
     {"q8_0", offsetof(CFlashKernels_Table, q8_0), 32, 34},
     {"q4_0", offsetof(CFlashKernels_Table, q4_0), 32, 18},
+    {"mxfp4", offsetof(CFlashKernels_Table, mxfp4), 32, 17},
     {"q4_K", offsetof(CFlashKernels_Table, q4_K), 256, 144},
     {"q6_K", offsetof(CFlashKernels_Table, q6_K), 256, 210},
 };
@@ -65,6 +66,8 @@ void randomRow(const Format *format, size_t width, uint8_t *row) {
     const uint16_t half = randomHalf();
     if (format->blockBytes == 4)
       memcpy(row + 4 * i, &value, 4);
+    else if (format->blockBytes == 17)
+      row[i] = randomPower();
     else if (strcmp(format->name, "bf16") == 0)
       memcpy(row + 2 * i, (const char *)&value + 2, 2); // little endian: the upper half
     else

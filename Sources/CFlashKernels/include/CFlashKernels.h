@@ -1,4 +1,4 @@
-// Row maths over f32, f16, bf16, q8_0, q4_0, q4_K and q6_K rows, one table of functions per
+// Row maths over f32, f16, bf16, q8_0, q4_0, mxfp4, q4_K and q6_K rows, one table of functions per
 // instruction set.
 //
 // Everything is batch-invariant: an output element is one fixed chain of operations for a given
@@ -111,7 +111,7 @@ typedef struct {
 } CFlashKernels_Vectors;
 
 typedef struct {
-  CFlashKernels_Rows f32, f16, bf16, q8_0, q4_0, q4_K, q6_K;
+  CFlashKernels_Rows f32, f16, bf16, q8_0, q4_0, mxfp4, q4_K, q6_K;
   CFlashKernels_KeyValue keyValueF32, keyValueF16, keyValueQ8_0;
   CFlashKernels_Vectors vectors;
 } CFlashKernels_Table;
