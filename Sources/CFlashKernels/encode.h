@@ -108,10 +108,10 @@ INLINE void encodeQ4(const Transposed *x, size_t lanes, size_t lane, uint8_t *sc
   }
 }
 
-// The code of the scale for a block whose largest magnitude this is: floorf(log2f(largest)) + 125,
-// and 0 for zero. A log2f just below an integer n is rounded to it: of f32's numbers from half to
-// all of 2^n, the last `most` in number, half a step of n times ln 2. At most what leaves all
-// codes' values finite.
+// The scale's code for a block whose largest magnitude this is: floorf(log2f(largest)) + 125, and 0
+// for zero. log2f rounds to an integer n where the logarithm is less than half a step of f32 below
+// n: for the last `most` numbers below 2^n, that step times ln 2. At most what leaves the values of
+// all codes finite.
 INLINE uint8_t powerCode(float largest) {
   const uint32_t bits = bitsFromFloat(largest);
   const int n = (int)(bits >> 23) - 126;
@@ -132,7 +132,7 @@ INLINE vi codeMX4(vf x, vf scale) {
 }
 
 INLINE void encodeMX4(const Transposed *x, size_t lanes, size_t lane, uint8_t *scales,
-                        uint8_t *pieces) {
+                      uint8_t *pieces) {
   const size_t n = smaller(LANES, lanes - lane);
   vf largest = vf_set(0);
   for (size_t e = 0; e < blockValues; e++)

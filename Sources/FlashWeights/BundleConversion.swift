@@ -76,11 +76,13 @@ struct BundleConversion {
       let (role, format) = (layout.parts[part].role, layout.parts[part].format)
       for (source, faults) in zip(sources[part], faults) {
         notes += source.notes(faults, storedAs: format)
-        losses.append(source.loss(faults, role, storedAs: format))
+        // Folders' values are rounded by wish, but the down blocks of MXFP4 need be.
+        if conversion.source.spelling == .gguf || source.encoding.valuesPerBlock > 1 {
+          losses.append(source.loss(faults, role, storedAs: format))
+        }
       }
     }
-    try conversion.writer.finish(
-      layer: layer, notes: notes, losses: conversion.source.spelling == .gguf ? losses : [])
+    try conversion.writer.finish(layer: layer, notes: notes, losses: losses)
   }
 
   /// What is read, in order: extents that are read side by side are one group. Columns that are

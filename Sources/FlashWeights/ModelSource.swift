@@ -132,6 +132,7 @@ package enum SourceEncoding: Equatable, Sendable {
     case .plain(let format): format
     case .blocks(.q8_0): .q8_0
     case .blocks(.q4_0): .q4_0
+    case .blocks(.mxfp4): .mxfp4
     case .blocks(.q4_K): .q4_K
     case .blocks(.q6_K): .q6_K
     case .blocks, .unknown: nil

@@ -21,8 +21,8 @@ struct RowBuffers: ~Copyable {
   /// Encodes a row and reads it back: a value or the scale of a block may be too large for f16.
   /// Values and blocks that the store has too are taken as they are, without rounding.
   ///
-  /// The searches for scales find none then and leave a block of zeros; where there is one, only
-  /// values up to half of it become zero.
+  /// The searches for scales, which q8_0 and mxfp4 do not need, find none then and leave a block of
+  /// zeros; where there is one, only values up to half of it become zero.
   ///
   /// - Parameters:
   ///   - multiplier: what every value is multiplied with.
@@ -57,7 +57,8 @@ struct RowBuffers: ~Copyable {
     unsafe kernels.decodeRow(format, width: width, row: row, into: result)
     let bound = unsafe faults.error.add(floats, stored: result, count: width)
     let nonFiniteCount = unsafe kernels.nonFiniteCount(result, count: width)
-    guard (format.isQuantized && format != .q8_0) || nonFiniteCount > 0 else { return }
+    let isSearched = format.isQuantized && format != .q8_0 && format != .mxfp4
+    guard isSearched || nonFiniteCount > 0 else { return }
     guard nonFiniteCount > 0 || !(bound <= Self.largestScale / 2) else { return }
     for index in 0..<width {
       let (value, stored) = unsafe (floats[index], result[index])
@@ -79,17 +80,23 @@ struct RowBuffers: ~Copyable {
     }
   }
 
-  /// Counts the values of blocks of which an f16 scale is NaN or infinite.
+  /// Counts the values of blocks of which an f16 scale is NaN or infinite, or the largest codes of
+  /// MXFP4 would be.
   private mutating func countScales(_ blocks: UnsafeRawPointer, _ type: GGUFType) {
     let (valueCount, byteCount) = type.block
-    let first = type == .q6_K ? 208 : 0
-    for block in 0..<width / valueCount {
+    for index in 0..<width / valueCount {
+      let block = unsafe blocks + index * byteCount
       func isBad(at offset: Int) -> Bool {
-        let scale = unsafe blocks.loadUnaligned(
-          fromByteOffset: block * byteCount + offset, as: UInt16.self)
-        return scale & 0x7C00 == 0x7C00
+        unsafe block.loadUnaligned(fromByteOffset: offset, as: UInt16.self) & 0x7C00 == 0x7C00
       }
-      if isBad(at: first) || (type == .q4_K && isBad(at: 2)) { faults.nonFinite += valueCount }
+      let isBadBlock =
+        switch type {
+        case .mxfp4: unsafe block.load(as: UInt8.self) > 252
+        case .q4_K: isBad(at: 0) || isBad(at: 2)
+        case .q6_K: isBad(at: 208)
+        default: isBad(at: 0)
+        }
+      if isBadBlock { faults.nonFinite += valueCount }
     }
   }
 

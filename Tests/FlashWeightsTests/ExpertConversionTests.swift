@@ -27,10 +27,10 @@ struct ExpertConversionTests {
   }
 
   private func convert(
-    _ format: RowFormat = .f32, memory: ConversionMemory = ConversionMemory()
+    _ format: RowFormat? = .f32, memory: ConversionMemory = ConversionMemory()
   ) throws -> WeightStore {
     var options = ConversionOptions(
-      formats: StoreFormats(format), overwrite: true, threadCount: 2)
+      formats: format.map { StoreFormats($0) } ?? StoreFormats(), overwrite: true, threadCount: 2)
     options.memory = memory
     var last = (0, 1)
     let target = folder / "out.flash"
@@ -195,10 +195,10 @@ struct ExpertConversionTests {
     return (codes, scales, plain)
   }
 
-  @Test(
-    .enabled(if: SharedFiles.has("vectors/families"), "shared/vectors/families is missing"),
-    arguments: 0..<3)
-  func microscaledExpertsAreWhatTheirBlocksSay(memory: Int) throws {
+  /// The tiny gpt-oss with experts of plain values, and the same with MXFP4 blocks.
+  private func microscaledCheckpoints() throws -> (
+    plain: EditedCheckpoint, blocks: EditedCheckpoint
+  ) {
     let gptOSS = SharedFiles.path("vectors/families/gpt-oss")
     try FileManager.default.copyItem(atPath: gptOSS, toPath: folder / "source")
     let plain = try EditedCheckpoint(folder / "source")
@@ -214,6 +214,14 @@ struct ExpertConversionTests {
         blocks.set("\(name)_scales", [4, rows, width / 32], made.scales, type: "U8")
       }
     }
+    return (plain, blocks)
+  }
+
+  @Test(
+    .enabled(if: SharedFiles.has("vectors/families"), "shared/vectors/families is missing"),
+    arguments: 0..<3)
+  func microscaledExpertsAreWhatTheirBlocksSay(memory: Int) throws {
+    let (plain, blocks) = try microscaledCheckpoints()
     try plain.write()
     let digest = try convert(memory: Self.memories[memory]).manifest.modelDigest
     try blocks.write()
@@ -226,6 +234,43 @@ struct ExpertConversionTests {
     blocks.set(scales, [4, 64, 4], tensor.data, type: "U8")
     try blocks.write()
     #expect(failure()?.kind == .tensorShape)
+  }
+
+  /// Gate and up rows, which take turns in the file, are kept bit for bit; down is quantized again.
+  @Test(
+    .enabled(if: SharedFiles.has("vectors/families"), "shared/vectors/families is missing"),
+    arguments: 0..<3)
+  func microscaledRowsAreKept(memory: Int) throws {
+    let blocks = try microscaledCheckpoints().blocks
+    try blocks.write()
+    let store = try convert(nil, memory: Self.memories[memory])
+    let losses = store.manifest.notes.filter { $0.contains("relative RMS error") }
+    #expect(losses.count == 1 && losses[0].hasPrefix("down: MXFP4 became mxfp4"))
+    let bundles = [UInt8](try Data(contentsOf: URL(filePath: store.bundlesPath)))
+    for (layer, layout) in store.manifest.bundles.enumerated() {
+      let name = "model.layers.\(layer).mlp.experts.gate_up_proj"
+      let codes = [UInt8](try #require(blocks.tensors["\(name)_blocks"]).data)
+      let scales = [UInt8](try #require(blocks.tensors["\(name)_scales"]).data)
+      for (part, description) in layout.parts.enumerated() where description.role != .down {
+        #expect(description.format == .mxfp4)
+        for neuron in stride(from: layer, to: layout.neuronCount, by: 7) {
+          let place =
+            layout.extent.offset + neuron / layout.neuronsPerStride * layout.stride
+            + layout.offset(ofPart: part, neuron: neuron % layout.neuronsPerStride)
+          var found = [UInt8](repeating: 0, count: 34)
+          unsafe Array(bundles[place..<place + 34]).withUnsafeBytes {
+            unsafe LanePacking.unpack(
+              .mxfp4, width: 64, row: $0.baseAddress!, into: &found)
+          }
+          let first = 2 * (2 * neuron + (description.role == .up ? 1 : 0))
+          let expected = (first..<first + 2).flatMap { block -> [UInt8] in
+            let code = { codes[16 * block + $0 / 2] >> UInt8(4 * ($0 % 2)) & 15 }
+            return [scales[block]] + (0..<16).map { code($0) | code($0 + 16) << 4 }
+          }
+          #expect(found == expected, "layer \(layer), \(description.role), neuron \(neuron)")
+        }
+      }
+    }
   }
 
   @Test func valuesOfAnExpertThatAreNoNumbersAreNamed() throws {

@@ -43,7 +43,8 @@ struct GGUFConversionTests {
   }
 
   @Test(arguments: [
-    (GGUFType.q8_0, RowFormat.q8_0), (.q4_0, .q4_0), (.q4_K, .q4_K), (.q6_K, .q6_K),
+    (GGUFType.q8_0, RowFormat.q8_0), (.q4_0, .q4_0), (.mxfp4, .mxfp4), (.q4_K, .q4_K),
+    (.q6_K, .q6_K),
   ])
   func blocksThatTheStoreHasAreNotRounded(type: GGUFType, format: RowFormat) throws {
     let file = GGUFBuilder.llama(type: type)
@@ -69,7 +70,7 @@ struct GGUFConversionTests {
     #expect(losses.count == 1 && losses[0].hasPrefix("down: \(type.name) became"))
   }
 
-  @Test(arguments: [GGUFType.q4_1, .q5_0, .q5_1, .iq4_NL, .mxfp4])
+  @Test(arguments: [GGUFType.q4_1, .q5_0, .q5_1, .iq4_NL, .iq4_XS])
   func otherBlocksBecomeTheNearestFormat(type: GGUFType) throws {
     let (store, manifest) = try convert(.llama(type: type))
     #expect(manifest.tensors.allSatisfy { $0.format == ($0.rows == 1 ? .f32 : .q8_0) })

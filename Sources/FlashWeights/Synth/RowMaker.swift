@@ -114,7 +114,7 @@ internal import FlashKernels
 
   /// Random quants under one scale whose sign changes from block to block, because the quants of
   /// q4_0 reach from -8 to 7 and their mean, if it were the same in all rows, would add up over the
-  /// layers.
+  /// layers. Of mxfp4 under two scales.
   private func fill(
     _ row: UnsafeMutableRawPointer, _ format: RowFormat, width: Int, deviation: Float,
     _ bits: RandomBits
@@ -124,6 +124,28 @@ internal import FlashKernels
       return unsafe fillSuper(row, format, width: width, deviation: deviation, &bits)
     }
     let blockCount = width / format.valuesPerBlock
+    if format == .mxfp4 {
+      unsafe fillPowers(row, blockCount: blockCount, deviation: deviation, &bits)
+    } else {
+      unsafe fillHalves(row, format, blockCount: blockCount, deviation: deviation, &bits)
+    }
+    // A byte of 0 would be -128 in q8_0, which the encoder never writes: it becomes 1.
+    let lowest: UInt64 = format == .q8_0 ? 0x0101_0101_0101_0101 : 0
+    var place = format.scaleBytesPerBlock * blockCount
+    let end = blockCount * format.bytesPerBlock
+    while place + 8 <= end {
+      let word = bits.next()
+      unsafe row.storeBytes(
+        of: word | Self.isZero(word) & lowest, toByteOffset: place, as: UInt64.self)
+      place += 8
+    }
+  }
+
+  /// Scales of `blockCount` blocks of q4_0 or q8_0.
+  private func fillHalves(
+    _ row: UnsafeMutableRawPointer, _ format: RowFormat, blockCount: Int, deviation: Float,
+    _ bits: inout RandomBits
+  ) {
     // The root of the mean square of -8...7, and of -127...127 with -127 twice.
     let scale = Float16(deviation / (format == .q4_0 ? 4.6368 : 73.68)).bitPattern
     for first in stride(from: 0, to: blockCount, by: 64) {
@@ -133,15 +155,21 @@ internal import FlashKernels
         unsafe row.storeBytes(of: scale | sign, toByteOffset: 2 * block, as: UInt16.self)
       }
     }
-    // A byte of 0 would be -128 in q8_0, which the encoder never writes: it becomes 1.
-    let lowest: UInt64 = format == .q8_0 ? 0x0101_0101_0101_0101 : 0
-    var place = 2 * blockCount
-    let end = blockCount * format.bytesPerBlock
-    while place + 8 <= end {
-      let word = bits.next()
-      unsafe row.storeBytes(
-        of: word | Self.isZero(word) & lowest, toByteOffset: place, as: UInt64.self)
-      place += 8
+  }
+
+  /// Scales of mxfp4: one or the other of the powers of two that the scale lies between, each so
+  /// often that the mean square is right. That of the doubled values is 34.25, and their mean zero.
+  private func fillPowers(
+    _ row: UnsafeMutableRawPointer, blockCount: Int, deviation: Float, _ bits: inout RandomBits
+  ) {
+    let scale = deviation / Float(34.25).squareRoot()
+    let share = (scale.significand * scale.significand - 1) / 3
+    var due = Float(bits.next() >> 40) * 0x1p-24
+    for block in 0..<blockCount {
+      due += share
+      let code = UInt8(clamping: scale.exponent + (due >= 1 ? 129 : 128))
+      if due >= 1 { due -= 1 }
+      unsafe row.storeBytes(of: code, toByteOffset: block, as: UInt8.self)
     }
   }
 

@@ -9,9 +9,9 @@ struct ConvertCommand: ParsableCommand {
     discussion: """
       The source is a folder with config.json, one or many safetensors files and, for text, \
       tokenizer.json; or a GGUF file, of several the first. Without --type weights keep their type \
-      where the store has it (f32, f16, bf16, q8_0, q4_0, q4_K, q6_K) and become q8_0 otherwise. \
-      q4_K and q6_K are for rows of whole 256 values; others become q4_0 and q8_0. The store \
-      appears when it is whole; a conversion that was killed is resumed by the next one.
+      where the store has it (f32, f16, bf16, q8_0, q4_0, mxfp4, q4_K, q6_K) and become q8_0 \
+      otherwise. q4_K and q6_K are for rows of whole 256 values; others become q4_0 and q8_0. The \
+      store appears when it is whole; a conversion that was killed is resumed by the next one.
       """)
 
   @Argument(help: ArgumentHelp("Folder of the checkpoint, or GGUF file.", valueName: "source"))
