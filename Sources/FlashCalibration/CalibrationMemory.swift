@@ -19,25 +19,30 @@ struct CalibrationMemory {
   /// Bytes of the largest sample on disk.
   private static let scratchByteCount = 6 << 30
   /// Tokens that a decoder sends through a layer together, at most.
-  private static let recordedTokens = 64
+  private var recordedTokens: Int { configuration.routing == nil ? 64 : 512 }
 
   private var width: Int { configuration.width }
-  private var widest: Int { configuration.layers.map(\.feedForwardWidth).max() ?? 0 }
+  /// Neurons of the widest layer, or of an expert: what is looked at at a time.
+  private var widest: Int { configuration.layers.map(\.expertWidth).max() ?? 0 }
   private var neuronCounts: [Int] { configuration.layers.map(\.feedForwardWidth) }
+  private var neuronCount: Int { neuronCounts.reduce(0, +) }
+
+  /// Bytes of a neuron's counts, of both parts of the text.
+  private static let countsByteCount = 40
 
   /// While the model runs: what one chunk of a layer saw, and counts of all layers.
   var recording: MemoryPlan.Item {
-    let staging = Self.recordedTokens * (6 * width + 12 * widest)
+    let staging = recordedTokens * (6 * width + 12 * widest)
     return .init(
-      "calibration", staging + 20 * neuronCounts.reduce(0, +),
-      "one layer's sample of \(Self.recordedTokens) tokens, counts of all neurons")
+      "calibration", staging + Self.countsByteCount * neuronCount,
+      "one layer's sample of \(recordedTokens) tokens, counts of all neurons")
   }
 
   /// While the staged store is priced: the predictors that were made, counts, and curves of what
   /// was seen last.
   func pricing(predictorByteCount: Int) -> MemoryPlan.Item {
     .init(
-      "calibration", predictorByteCount + 36 * neuronCounts.reduce(0, +),
+      "calibration", predictorByteCount + 36 * neuronCount,
       "predictors and counts of all neurons")
   }
 
@@ -59,6 +64,8 @@ struct CalibrationMemory {
         "training", 8 * parameters + 4 * 2 * 128 * widest,
         "weights, gradients and moments of rank \(highestRank)"),
       .init("predictors", candidateCount * budget, "candidates of all layers"),
+      // And places in their order.
+      .init("counts", (Self.countsByteCount + 16) * neuronCount, "counts of all neurons"),
       .init("BLAS", threadCount * (32 << 20), "packing buffers of \(threadCount) threads"),
     ]
   }
@@ -70,7 +77,8 @@ struct CalibrationMemory {
     limit: Int?, available: Int, gateByteCount: Int, budget: Int
   ) throws(MemoryPlanError) -> Int {
     let perPosition = ActivationSample.byteCountPerPosition(
-      width: width, neuronCounts: neuronCounts, activity: 0.5)
+      width: width, neuronCounts: configuration.layers.map(configuration.neuronsOfToken),
+      activity: 0.5)
     let positions = min(
       available, Self.trainingPositions, Self.statesByteCount / max(1, 4 * width),
       Self.scratchByteCount / max(1, perPosition))

@@ -55,11 +55,9 @@ extension Calibrator {
       progress(.predictors, index, count)
       if isCancelled() { throw CalibrationError.cancelled }
       let predictor = try store.predictor(layer: index)
-      let seen = try sample.load(layer: index, downNorms: try reader.downNorms(index))
-      layers.append(
-        PricedLayer(
-          predictor, LayerPricing(predictor, seen, kernels: kernels, pool: pool),
-          orderKind: .unchanged))
+      let pricing = try price(
+        predictor, sample, layer: index, downNorms: try reader.downNorms(index), pool: pool)
+      layers.append(PricedLayer(predictor, pricing, orderKind: .unchanged))
     }
     progress(.predictors, count, count)
     return layers

@@ -20,15 +20,16 @@ extension Calibrator {
 
   /// The largest rank whose smallest type a layer could be given and that there are positions for.
   private var highestRank: Int {
-    let (width, neurons) = (
-      store.configuration.width, store.configuration.layers.map(\.feedForwardWidth).max() ?? 0
-    )
+    let width = store.configuration.width
+    let layer = store.manifest.bundles.max { $0.neuronCount < $1.neuronCount }
+    let (neurons, experts) = (layer?.neuronsPerExpert ?? 0, layer?.expertCount ?? 1)
     let positions = min(
       CalibrationMemory.trainingPositions, text.training.reduce(0) { $0 + $1.count })
     var rank = 32
     while 2 * rank <= min(width, neurons, positions),
-      PredictorWeights.byteCount(
-        rank: 2 * rank, width: width, neuronCount: neurons, format: .q4_0) <= byteLimit
+      experts
+        * PredictorWeights.byteCount(
+          rank: 2 * rank, width: width, neuronCount: neurons, format: .q4_0) <= byteLimit
     { rank *= 2 }
     return rank
   }
@@ -47,7 +48,7 @@ extension Calibrator {
     progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
   ) throws -> Recording {
     let available = text.training.reduce(0) { $0 + $1.count }
-    let gates = store.manifest.bundles.map { $0.neuronCount * $0.lastPartByteCount }.max() ?? 0
+    let gates = store.manifest.bundles.map { $0.neuronsPerExpert * $0.lastPartByteCount }.max() ?? 0
     let positions = try memory.trainingPositions(
       limit: options.decoder.storage.memoryLimit, available: available, gateByteCount: gates,
       budget: budget)
@@ -89,7 +90,11 @@ extension Calibrator {
     _ parts: [(chunks: [[Int32]], recorder: SampleRecorder)],
     progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
   ) throws {
-    let decoder = try decoder(store) { $0.callerItems.append(memory.recording) }
+    let decoder = try decoder(store) {
+      $0.callerItems.append(memory.recording)
+      // Whole experts are observed.
+      if store.configuration.routing != nil { $0.sparsity = .dense }
+    }
     defer { decoder.observer = nil }
     let total = parts.reduce(0) { $0 + $1.chunks.reduce(0) { $0 + $1.count } }
     var done = 0
@@ -120,8 +125,7 @@ extension Calibrator {
     capacity: Int, stateFormat: RowFormat = .f16
   ) throws(StoreError) -> ActivationSample {
     try ActivationSample(
-      width: store.configuration.width,
-      neuronCounts: store.manifest.bundles.map(\.neuronCount), capacity: capacity,
+      bundles: store.manifest.bundles, width: store.configuration.width, capacity: capacity,
       folder: folder, kernels: kernels, stateFormat: stateFormat)
   }
 }

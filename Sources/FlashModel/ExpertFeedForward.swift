@@ -44,6 +44,9 @@ struct ExpertFeedForward {
       try SharedExpert(core: core).forward(shared, tokenCount: tokenCount)
     }
     if weights.experts != nil {
+      unsafe core.observer?.observe(
+        inputs: core.scratch.normed, unnormed: core.predictorInput(.feedForwardInput),
+        tokenCount: tokenCount, layer: layer)
       prepareInputs(weights, tokenCount: tokenCount)
       try computeAll(weights, layer: layer, tokenCount: tokenCount)
       core.residency.finishExperts()
@@ -119,7 +122,7 @@ struct ExpertFeedForward {
     let lent = try core.residency.takeExpert(place, expert, layer: layer)
     let first = unsafe Int(scratch.firstPair[expert])
     return unsafe ExpertWork(
-      place: Int32(place), expert: Int32(expert), base: lent.base,
+      place: Int32(place), layer: Int32(layer), expert: Int32(expert), base: lent.base,
       partsLieApart: lent.partsLieApart, firstNeuron: lent.firstNeuron, firstPair: first,
       pairCount: Int(scratch.firstPair[expert + 1]) - first, firstRow: firstRow)
   }
@@ -162,6 +165,9 @@ struct ExpertFeedForward {
         unsafe multiply(
           group[index], weights, first..<first + part.count, slot: index, isOneToken: isOneToken)
       }
+    }
+    if let observer = core.observer {
+      for index in 0..<count { unsafe show(group[index], weights, to: observer) }
     }
     core.arithmetic = .down
     let format = bundles.parts[bundles.part(.down)].format
@@ -236,7 +242,9 @@ struct ExpertFeedForward {
       unsafe multiply(
         bundles.inputFormats.up, bundles, scratch.upAddresses + place, block, upInputs, work, ups)
     }
-    unsafe activate(work, weights, neurons, gates: gates, ups: ups)
+    unsafe addDecidingBias(work, weights, neurons, to: gates)
+    // An observer is shown what decides before it becomes outputs.
+    if core.observer == nil { unsafe activate(work, weights, neurons, gates: gates, ups: ups) }
   }
 
   private func multiply(
@@ -251,19 +259,30 @@ struct ExpertFeedForward {
       outputStride: bundles.neuronsPerExpert)
   }
 
-  /// Adds biases and turns products into outputs, in `gates`.
-  private func activate(
+  private func addDecidingBias(
+    _ work: ExpertWork, _ weights: LayerWeights, _ neurons: Range<Int>,
+    to gates: UnsafeMutablePointer<Float>
+  ) {
+    let width = weights.bundles.neuronsPerExpert
+    let bias = core.family.isGated ? weights.experts?.gateBias : weights.experts?.upBias
+    for row in 0..<(unsafe work.pairCount) {
+      unsafe addBias(
+        bias, from: Int(work.expert) * width + neurons.lowerBound,
+        to: gates + row * width + neurons.lowerBound, neurons.count)
+    }
+  }
+
+  /// Adds what biases `up` has and turns products into outputs, in `gates`.
+  func activate(
     _ work: ExpertWork, _ weights: LayerWeights, _ neurons: Range<Int>,
     gates: UnsafeMutablePointer<Float>, ups: UnsafeMutablePointer<Float>
   ) {
     let width = weights.bundles.neuronsPerExpert
     let family = core.family
     let firstBias = unsafe Int(work.expert) * width + neurons.lowerBound
-    let deciding = family.isGated ? weights.experts?.gateBias : weights.experts?.upBias
     for row in 0..<(unsafe work.pairCount) {
       let gate = unsafe gates + row * width + neurons.lowerBound
       let up = unsafe ups + row * width + neurons.lowerBound
-      unsafe addBias(deciding, from: firstBias, to: gate, neurons.count)
       guard family.isGated else {
         unsafe core.kernels.activate(
           family.activation, threshold: family.firingThreshold, gate, count: neurons.count)

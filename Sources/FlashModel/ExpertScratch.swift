@@ -66,6 +66,7 @@
 @unsafe struct ExpertWork: BitwiseCopyable {
   /// Its place in the load.
   var place: Int32
+  var layer: Int32
   var expert: Int32
   var base: UnsafeRawPointer
   var partsLieApart: Bool

@@ -1,15 +1,22 @@
+import FlashWeights
+
 /// Sees what goes into the feed-forward part of each layer and what its neurons answer, while the
 /// model runs: for calibration.
 ///
 /// Calls come in the order of the arithmetic, on the decoder's thread, for each chunk and layer:
 /// `observe(inputs:)` once, then for each piece of the layer's neurons, in ascending order, first
-/// the pre-activations and then the outputs. Memory that is handed over is the decoder's and valid
-/// during the call.
+/// the pre-activations and then the outputs. Where experts are computed whole, which is in `dense`,
+/// `observe(expert:)` comes before each one's, which are one piece, in any order of experts. Memory
+/// that is handed over is the decoder's and valid during the call.
 package protocol FeedForwardObserver: AnyObject {
   /// The normed states of a chunk, `[tokenCount, width]`, and the same before their norm
   /// (`PredictorInput`).
   func observe(
     inputs: UnsafePointer<Float>, unnormed: UnsafePointer<Float>, tokenCount: Int, layer: Int)
+
+  /// The expert whose neurons are next: their rows are of these tokens of the chunk, ascending, and
+  /// `first` is the layer's number of its first neuron.
+  func observe(expert: Int, tokens: UnsafeBufferPointer<Int32>, layer: Int)
 
   /// Pre-activations of the deciding rows of neurons `first..<first + count`, `[tokenCount,
   /// stride]`, bias included.
@@ -44,5 +51,29 @@ extension SparseFeedForward {
       outputs: scratch.deciding + range.lowerBound, stride: scratch.shape.feedForwardWidth,
       tokenCount: tokenCount, first: active.isAll ? first + range.lowerBound : first,
       neurons: active.address(ofPlace: range.lowerBound), count: range.count, layer: layer)
+  }
+}
+
+extension ExpertFeedForward {
+  /// Shows what an expert's neurons decide, and makes their outputs and shows these.
+  func show(
+    _ work: ExpertWork, _ weights: LayerWeights, to observer: any FeedForwardObserver
+  ) {
+    let scratch = core.scratch.experts
+    let neurons = weights.bundles.neuronsPerExpert
+    let (layer, first) = unsafe (Int(work.layer), Int(work.expert) * neurons)
+    let gates = unsafe scratch.gates + work.firstRow * neurons
+    unsafe observer.observe(
+      expert: Int(work.expert),
+      tokens: UnsafeBufferPointer(
+        start: scratch.tokenOfPair + work.firstPair, count: work.pairCount), layer: layer)
+    unsafe observer.observe(
+      preActivations: gates, stride: neurons, tokenCount: work.pairCount, first: first,
+      count: neurons, layer: layer)
+    unsafe activate(
+      work, weights, 0..<neurons, gates: gates, ups: scratch.ups + work.firstRow * neurons)
+    unsafe observer.observe(
+      outputs: gates, stride: neurons, tokenCount: work.pairCount, first: first, neurons: nil,
+      count: neurons, layer: layer)
   }
 }

@@ -120,6 +120,12 @@ extension LayerConfiguration {
 
 /// Which tensors the layers have.
 extension ModelConfiguration {
+  /// Neurons that one token uses: all of a layer's, or those of its experts.
+  package func neuronsOfToken(_ layer: LayerConfiguration) -> Int {
+    layer.expertCount == nil
+      ? layer.feedForwardWidth : (routing?.activeCount ?? 0) * layer.expertWidth
+  }
+
   package var layerOrder: LayerOrder { order ?? .preNorm }
 
   /// Whether a layer has a tensor of this role; roles outside the layers are in none.

@@ -109,6 +109,23 @@ package struct BundleLayout: Codable, Equatable, Sendable {
   /// Neurons of an expert; all of them where there are none.
   package var neuronsPerExpert: Int { neuronCount / (expertCount ?? 1) }
 
+  /// Each expert's neurons; all of them at once where there are none.
+  package var neuronsByExpert: [Range<Int>] {
+    (0..<(expertCount ?? 1)).map { $0 * neuronsPerExpert..<($0 + 1) * neuronsPerExpert }
+  }
+
+  /// Each expert as if it were a layer; the layer itself where there are none.
+  package var experts: [BundleLayout] {
+    guard let expertCount else { return [self] }
+    return (0..<expertCount).map { expert in
+      var layout = self
+      layout.neuronCount = neuronsPerExpert
+      layout.expertCount = nil
+      layout.extent = extent(ofExpert: expert)
+      return layout
+    }
+  }
+
   /// Where an expert lies in `bundles.bin`.
   package func extent(ofExpert expert: Int) -> FileExtent {
     let byteCount = neuronsPerExpert / neuronsPerStride * stride

@@ -123,14 +123,27 @@ struct WindowCurveTests {
     let chunks = (0..<3).map { _ in
       (0..<chunkLength).map { _ in Set((0..<25).filter { _ in generator.chance(0.15) }) }
     }
-    var curve = WindowCurve(neuronCount: 25)
-    for chunk in chunks {
-      curve.beginChunk(tokenCount: chunk.count)
-      for token in chunk {
-        for neuron in token.sorted() { curve.add(neuron) }
-        curve.endToken()
+    // Of all neurons, and of two parts of them together.
+    func curve(_ neurons: Range<Int>) -> WindowCurve {
+      var curve = WindowCurve(neuronCount: 25)
+      for chunk in chunks {
+        curve.beginChunk(tokenCount: chunk.count)
+        for (index, token) in chunk.enumerated() {
+          for neuron in token.sorted() where neurons.contains(neuron) {
+            curve.add(neuron, token: index)
+          }
+        }
       }
+      return curve
     }
+    var sum = WindowCurve(neuronCount: 0)
+    for part in [0..<9, 9..<25] { sum.add(curve(part)) }
+    expectPlainCount(curve(0..<25), chunks)
+    expectPlainCount(sum, chunks)
+  }
+
+  private func expectPlainCount(_ curve: WindowCurve, _ chunks: [[Set<Int>]]) {
+    let chunkLength = chunks[0].count
     let first = chunkLength > 16 ? 16 : 1
     for window in 1...16 {
       var (new, total) = (0, 0)

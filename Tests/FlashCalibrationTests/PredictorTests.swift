@@ -17,13 +17,13 @@ struct PredictorTests {
     return (RandomMatrix.sample(states: states, gates: gates, bias: -4), gates)
   }
 
-  private func search(_ sample: LayerSample, _ gates: FloatMatrix) -> PredictorSearch {
+  private func subject(_ sample: LayerSample, _ gates: FloatMatrix) -> PredictorSubject {
     let answers = FloatMatrix(sample.positionCount, gates.rowCount)
     answers.setProduct(sample.inputs, gates, transposeB: true)
     let variances = (0..<gates.rowCount).map { neuron in
       let values = (0..<answers.rowCount).map { Double(answers[$0, neuron]) }
-      let mean = values.reduce(0, +) / Double(values.count)
-      return values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+      let mean = values.reduce(0, +) / Double(max(1, values.count))
+      return values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, values.count))
     }
     let layer = LayerReader.Layer(
       gates: GateRows(
@@ -32,10 +32,21 @@ struct PredictorTests {
         kernels: kernels),
       decidingBias: Array(repeating: -4, count: gates.rowCount),
       downNorms: Array(repeating: 1, count: gates.rowCount))
+    return PredictorSubject(sample: sample, weights: layer, variances: variances)
+  }
+
+  private func search(_ subjects: [PredictorSubject]) -> PredictorSearch {
+    let gates = subjects[0].weights.gates
     return PredictorSearch(
       settings: .init(
         targetRecall: 0.99, byteLimit: 1 << 20, seed: 7, rule: FiringRule(.relu)!),
-      sample: sample, weights: layer, variances: variances, kernels: kernels, pool: pool)
+      width: gates.width, neuronCount: gates.neuronCount,
+      positionCount: subjects.map(\.sample.positionCount).max()!, subjectCount: subjects.count,
+      subject: { subjects[$0] }, kernels: kernels, pool: pool)
+  }
+
+  private func search(_ sample: LayerSample, _ gates: FloatMatrix) -> PredictorSearch {
+    search([subject(sample, gates)])
   }
 
   @Test func aThresholdReachesItsTargetOnItsOwnSample() throws {
@@ -167,6 +178,39 @@ struct PredictorTests {
     let all = try search(busy, gates).candidates(isCancelled: { false })
     #expect(all.count == 1)
     #expect(all[0].predictor == nil)
+  }
+
+  @Test func expertsShareARankAndEachHasAPredictorOfItsOwn() throws {
+    let (sample, gates) = sample(positions: 150)
+    let (rare, _) = self.sample(positions: RankSearch.leastPositions - 1, seed: 6)
+    let silent = RandomMatrix.sample(states: sample.inputs, gates: gates, bias: -1000)
+    let subjects = [sample, rare, silent].map { subject($0, gates) }
+    let found = try search(subjects).candidates(isCancelled: { false })
+    #expect(found.count > 1 && found[0].predictor == nil)
+    for candidate in found.dropFirst() {
+      let predictor = try #require(candidate.predictor)
+      #expect(predictor.kind == .lowRankGate)
+      #expect(predictor.reduction.rowCount == 3 * predictor.rank)
+      #expect(predictor.expansion.rowCount == 3 * 96 && predictor.bias.count == 3 * 96)
+      var pricing = LayerPricing()
+      let parts = (0..<3).map { predictor.expert($0, of: 3) }
+      #expect(PredictorDraft(experts: parts).expansion == predictor.expansion)
+      for (part, subject) in zip(parts, subjects) {
+        pricing.add(part, subject.sample, kernels: kernels, pool: pool)
+      }
+      func activity(_ expert: Int) -> Double {
+        let sample = subjects[expert].sample
+        return PredictorPrice(
+          parts[expert], sample, 0..<sample.positionCount, kernels: kernels, pool: pool
+        ).predictedActivity
+      }
+      #expect(activity(0) > 0.1 && activity(0) < 0.9)
+      #expect(activity(1) == 1 && activity(2) == 0)
+      let pairs = [150.0, Double(RankSearch.leastPositions - 1), 150]
+      let mean = (0..<3).reduce(0) { $0 + activity($1) * pairs[$1] } / pairs.reduce(0, +)
+      #expect(abs(pricing.line.predictedActivity - mean) < 1e-12)
+      #expect(pricing.line.weightedRecall > 0.97)
+    }
   }
 
   @Test func cancellingEndsTheSearch() {

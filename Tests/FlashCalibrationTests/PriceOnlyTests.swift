@@ -56,6 +56,8 @@ struct PriceOnlyTests {
       }
     }
 
+    func observe(expert: Int, tokens: UnsafeBufferPointer<Int32>, layer: Int) {}
+
     func observe(
       preActivations: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int, count: Int,
       layer: Int

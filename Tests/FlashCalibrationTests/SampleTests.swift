@@ -19,13 +19,13 @@ struct SampleTests {
     return try ConvertedStore(checkpoint, .f32)
   }
 
-  /// What a decoder with these options gives to record.
+  /// What a decoder with these options gives to record: all layers, and all experts of each.
   private static func record(
     _ store: WeightStore, _ options: DecoderOptions, stride: Int = 1, capacity: Int = 100
   ) throws -> (layers: [LayerSample], counts: [SampleRecorder.Counts]) {
-    let counts = store.manifest.bundles.map(\.neuronCount)
+    let bundles = store.manifest.bundles
     let sample = try ActivationSample(
-      width: store.configuration.width, neuronCounts: counts, capacity: capacity,
+      bundles: bundles, width: store.configuration.width, capacity: capacity,
       folder: FileManager.default.temporaryDirectory.path, kernels: Kernels(.best))
     let recorder = SampleRecorder(
       sample: sample,
@@ -42,8 +42,12 @@ struct SampleTests {
     recorder.finish()
     #expect(recorder.failure == nil)
     return (
-      try counts.indices.map {
-        try sample.load(layer: $0, downNorms: Array(repeating: 1, count: counts[$0]))
+      try bundles.indices.flatMap { layer in
+        try bundles[layer].experts.enumerated().map { expert, layout in
+          try sample.load(
+            layer: layer, expert: expert,
+            downNorms: Array(repeating: 1, count: layout.neuronCount))
+        }
       }, recorder.counts
     )
   }
@@ -83,6 +87,58 @@ struct SampleTests {
       }
       #expect(firings == counts[layer].firings)
       #expect(sample.activity(0..<60) > 0.1 && sample.activity(0..<60) < 0.9)
+    }
+  }
+
+  @Test func expertsAreRecordedAtThePositionsThatUsedThem() throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let model = TinyModel(
+      family: .turboSparseMixtral, seed: 5, keyValueHeads: [2, 2], feedForwardWidth: 70,
+      expertCount: 5)
+    try model.write(to: folder.path + "/checkpoint")
+    let converted = try ConvertedStore(folder.path + "/checkpoint", .f32)
+    let store = converted.store
+    var options = DecoderOptions()
+    options.contextLength = 32
+    options.sparsity = .dense
+    options.prefillChunk = 30
+    let (expected, counts) = try Self.record(store, options)
+    let values = model.values()
+    for (index, sample) in expected.enumerated() {
+      let (layer, expert) = index.quotientAndRemainder(dividingBy: 5)
+      let name = "model.layers.\(layer).block_sparse_moe.experts.\(expert).w1.weight"
+      let gates = try #require(values[name])
+      #expect(sample.places == sample.places.sorted() && sample.placeCount == 60)
+      #expect(sample.positionCount == counts[layer].uses[expert])
+      var firings = [UInt32](repeating: 0, count: 70)
+      for position in 0..<sample.positionCount {
+        sample.forEachFiring(at: position) { neuron, _ in firings[neuron] += 1 }
+        for neuron in 0..<70 {
+          let gate = (0..<32).reduce(Float(0)) {
+            $0 + gates[neuron * 32 + $1] * sample.inputs[position, $1]
+          }
+          let fires = sample.masks[2 * position + neuron / 64] >> UInt64(neuron % 64) & 1 == 1
+          // The sample's states are rounded to f16.
+          if abs(gate) > 0.01 { #expect(fires == (gate > 0)) }
+        }
+      }
+      #expect(firings == Array(counts[layer].firings[70 * expert..<70 * expert + 70]))
+      let rows = sample.chunks.map(\.positions)
+      #expect(rows.map(\.count).reduce(0, +) == sample.positionCount)
+      #expect(rows[0].allSatisfy { sample.places[$0] < 30 })
+    }
+    #expect((0..<2).allSatisfy { counts[$0].uses.reduce(0, +) == 120 })
+    for chunk in [1, 7] {
+      var options = try DecoderRuns.limited(options, store, percent: chunk == 1 ? 0 : 50)
+      options.prefillChunk = chunk
+      options.storage.memoryLimit = options.storage.memoryLimit! + (4 << 20)
+      let (found, foundCounts) = try Self.record(store, options)
+      for (a, b) in zip(found, expected) {
+        #expect(a.masks == b.masks && a.contributions == b.contributions && a.places == b.places)
+        #expect(a.inputs.array == b.inputs.array)
+      }
+      #expect(foundCounts.map(\.firings) == counts.map(\.firings))
+      #expect(foundCounts.map(\.uses) == counts.map(\.uses))
     }
   }
 

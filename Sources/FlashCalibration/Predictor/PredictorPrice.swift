@@ -1,7 +1,54 @@
 internal import FlashKernels
 internal import FlashWeights
 
-/// What a predictor finds and what it costs over some positions.
+/// What predictors name and miss, in (position, neuron) pairs: sums of it are of all their neurons.
+struct PredictorTally {
+  var pairs = 0
+  var firing = 0
+  var predicted = 0
+  /// Pairs that fire and were predicted.
+  var found = 0
+  /// Contributions of those that fire, and of those that were found.
+  var weight = 0.0
+  var weightFound = 0.0
+
+  /// - Parameter predictor: nil names every neuron.
+  init(
+    _ predictor: PredictorDraft?, _ sample: LayerSample, _ positions: Range<Int>,
+    kernels: Kernels, pool: WorkerPool
+  ) {
+    pairs = positions.count * sample.neuronCount
+    firing = sample.firingCount(positions)
+    guard let predictor else {
+      (predicted, found) = (pairs, firing)
+      return
+    }
+    let scorer = PredictorScorer(predictor, kernels: kernels, pool: pool)
+    unsafe scorer.forEachPosition(positions, of: sample.inputs) { position, scores in
+      for neuron in 0..<sample.neuronCount { predicted += unsafe scores[neuron] > 0 ? 1 : 0 }
+      sample.forEachFiring(at: position) { neuron, contribution in
+        weight += Double(contribution)
+        guard unsafe scores[neuron] > 0 else { return }
+        found += 1
+        weightFound += Double(contribution)
+      }
+    }
+  }
+
+  /// Of nothing.
+  init() {}
+
+  static func += (sum: inout PredictorTally, other: PredictorTally) {
+    sum.pairs += other.pairs
+    sum.firing += other.firing
+    sum.predicted += other.predicted
+    sum.found += other.found
+    sum.weight += other.weight
+    sum.weightFound += other.weightFound
+  }
+}
+
+/// What predictors find and what they cost over some positions.
 struct PredictorPrice: Equatable {
   /// Of the pairs that fire, those that were predicted.
   var recall: Double
@@ -13,37 +60,20 @@ struct PredictorPrice: Equatable {
   var predictedActivity: Double
   var trueActivity: Double
 
-  /// Of a predictor that names every neuron.
-  init(ofAll sample: LayerSample, _ positions: Range<Int>) {
-    recall = 1
-    weightedRecall = 1
-    trueActivity = sample.activity(positions)
-    precision = trueActivity
-    predictedActivity = 1
+  init(_ tally: PredictorTally) {
+    func part(_ count: Int, of all: Int) -> Double { all > 0 ? Double(count) / Double(all) : 1 }
+    recall = part(tally.found, of: tally.firing)
+    weightedRecall = tally.weight > 0 ? tally.weightFound / tally.weight : 1
+    precision = part(tally.found, of: tally.predicted)
+    predictedActivity = part(tally.predicted, of: tally.pairs)
+    trueActivity = Double(tally.firing) / Double(max(1, tally.pairs))
   }
 
   init(
     _ predictor: PredictorDraft, _ sample: LayerSample, _ positions: Range<Int>,
     kernels: Kernels, pool: WorkerPool
   ) {
-    let scorer = PredictorScorer(predictor, kernels: kernels, pool: pool)
-    var (predicted, found, weight, weightFound) = (0, 0, 0.0, 0.0)
-    unsafe scorer.forEachPosition(positions, of: sample.inputs) { position, scores in
-      for neuron in 0..<sample.neuronCount { predicted += unsafe scores[neuron] > 0 ? 1 : 0 }
-      sample.forEachFiring(at: position) { neuron, contribution in
-        weight += Double(contribution)
-        guard unsafe scores[neuron] > 0 else { return }
-        found += 1
-        weightFound += Double(contribution)
-      }
-    }
-    let firing = sample.firingCount(positions)
-    recall = firing > 0 ? Double(found) / Double(firing) : 1
-    weightedRecall = weight > 0 ? weightFound / weight : 1
-    precision = predicted > 0 ? Double(found) / Double(predicted) : 1
-    predictedActivity =
-      Double(predicted) / Double(max(1, positions.count * sample.neuronCount))
-    trueActivity = sample.activity(positions)
+    self.init(PredictorTally(predictor, sample, positions, kernels: kernels, pool: pool))
   }
 }
 

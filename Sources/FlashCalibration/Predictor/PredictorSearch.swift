@@ -11,8 +11,19 @@ struct PredictorCandidate {
   static let all = PredictorCandidate(predictor: nil, byteCount: 0, predictedActivity: 1)
 }
 
+/// The neurons of a layer, or of one of its experts, for which a predictor is made.
+struct PredictorSubject {
+  let sample: LayerSample
+  let weights: LayerReader.Layer
+  /// Of the pre-activations over all training positions, `[neurons]`.
+  let variances: [Double]
+}
+
 /// Makes and prices predictors of one layer: low-rank gates, the same trained as a classifier, and
 /// perceptrons, of growing rank, in the types a predictor may have.
+///
+/// Experts have gates of one rank and type, each made from the positions that used it; perceptrons
+/// are tried for whole layers only.
 struct PredictorSearch {
   struct Settings {
     var targetRecall: Double
@@ -20,58 +31,46 @@ struct PredictorSearch {
     var byteLimit: Int
     var seed: UInt64
     var rule: FiringRule
+    /// Multiplications of one training; wider layers get fewer steps.
+    var trainingWork = 1e10
   }
 
   let settings: Settings
-  let sample: LayerSample
-  let weights: LayerReader.Layer
-  /// Of the pre-activations over all training positions, `[neurons]`.
-  let variances: [Double]
+  /// The widths of a subject: of its states, and its neurons.
+  let width: Int
+  let neuronCount: Int
+  /// Training positions of the subject that has most.
+  let positionCount: Int
+  /// The layer, or its experts.
+  let subjectCount: Int
+  /// One of them; only the last is held.
+  let subject: (Int) throws -> PredictorSubject
   let kernels: Kernels
   let pool: WorkerPool
 
-  /// Of the training positions the last fifth chooses thresholds and kinds.
-  private static let asideFraction = 0.2
-  /// Of what the target allows to miss, the part that is used on the positions set aside: other
-  /// text is missed a little more.
-  private static let missUse = 0.8
   /// Predicted over true activity from which on nothing is left to gain.
-  private static let goodEnough = 1.15
+  static let goodEnough = 1.15
   /// A rank that does not save this part of the predicted activity ends the search, and a training
   /// that does not is not tried again.
-  private static let leastGain = 0.02
-  /// Multiplications of one training; wider layers get fewer steps.
-  private static let trainingWork = 1e10
-  /// The most often that a training sees a position: few positions are learned by heart.
-  private static let mostPasses = 24
-
-  private var fitted: Range<Int> { 0..<max(1, sample.positionCount - asideCount) }
-  private var aside: Range<Int> {
-    asideCount == 0
-      ? 0..<sample.positionCount : sample.positionCount - asideCount..<sample.positionCount
-  }
-  private var asideCount: Int { Int(Double(sample.positionCount) * Self.asideFraction) }
-  private var aimedRecall: Double { 1 - (1 - settings.targetRecall) * Self.missUse }
+  static let leastGain = 0.02
 
   /// Candidates of rising size and falling activity; `all` is among them.
   ///
   /// - Parameter isCancelled: asked between trainings.
-  /// - Throws: `CalibrationError.cancelled`.
-  func candidates(isCancelled: () -> Bool) throws(CalibrationError) -> [PredictorCandidate] {
-    guard sample.neuronCount > 0 else { return [.all] }
-    guard sample.firingCount(0..<sample.positionCount) > 0 else { return [none] }
-    let trueActivity = sample.activity(aside)
-    guard trueActivity * Self.goodEnough < 1 else { return [.all] }
+  /// - Throws: `CalibrationError.cancelled`, and what making a subject throws.
+  func candidates(isCancelled: () -> Bool) throws -> [PredictorCandidate] {
+    guard neuronCount > 0 else { return [.all] }
     var found = [PredictorCandidate.all]
     var best = 1.0
-    var kinds: [PredictorKind] = [.lowRankGate, .perceptron]
+    var kinds: [PredictorKind] = subjectCount == 1 ? [.lowRankGate, .perceptron] : [.lowRankGate]
     for rank in ranks {
-      let (made, helped) = try candidates(
-        rank: rank, trueActivity, training: kinds, isCancelled: isCancelled)
-      found += made.filter { $0.byteCount <= settings.byteLimit }
-      kinds = helped
-      let activity = made.map(\.predictedActivity).min() ?? 1
-      if activity <= trueActivity * Self.goodEnough { break }
+      let made = try candidates(rank: rank, training: kinds, isCancelled: isCancelled)
+      guard made.fires else { return made.best.suffix(1) }
+      guard made.trueActivity * Self.goodEnough < 1 else { return [.all] }
+      found += made.best.filter { $0.byteCount <= settings.byteLimit }
+      kinds = made.helped
+      let activity = made.best.map(\.predictedActivity).min() ?? 1
+      if activity <= made.trueActivity * Self.goodEnough { break }
       if rank > 32, activity > best * (1 - Self.leastGain) { break }
       best = min(best, activity)
     }
@@ -81,113 +80,47 @@ struct PredictorSearch {
   /// 32, 64, 96, 128, 192, 256 and so on, as far as the bytes of the smallest type allow, and no
   /// more than positions have directions.
   private var ranks: [Int] {
-    let sides = min(weights.gates.width, weights.gates.neuronCount, fitted.count)
+    let sides = min(width, neuronCount, RankSearch.fittedCount(of: positionCount))
     let most = max(32, sides / 32 * 32)
     var ranks: [Int] = []
     for power in 0..<12 {
       ranks += power == 0 ? [32] : [32 << power, 48 << power]
     }
-    return ranks.filter { $0 <= most && byteCount($0, .q4_0) <= settings.byteLimit }
+    return ranks.filter { rank in
+      let byteCount = PredictorWeights.byteCount(
+        rank: rank, width: width, neuronCount: neuronCount, format: .q4_0)
+      return rank <= most && subjectCount * byteCount <= settings.byteLimit
+    }
   }
 
-  private func byteCount(_ rank: Int, _ format: RowFormat) -> Int {
-    PredictorWeights.byteCount(
-      rank: rank, width: weights.gates.width, neuronCount: sample.neuronCount, format: format)
-  }
-
-  /// Names no neuron, for a layer in which none fired.
-  private var none: PredictorCandidate {
-    let zeros = PredictorWeights(
-      kind: .lowRankGate, reduction: FloatMatrix(32, weights.gates.width),
-      expansion: FloatMatrix(sample.neuronCount, 32),
-      bias: Array(repeating: -1, count: sample.neuronCount))
-    return PredictorCandidate(
-      predictor: zeros.packed(.q4_0, targetRecall: settings.targetRecall).draft,
-      byteCount: byteCount(32, .q4_0), predictedActivity: 0)
-  }
-
-  /// The best of one rank, in each type, and of the kinds that are to be trained those that may
-  /// help at the ranks above too.
-  ///
-  /// What training cannot add to a gate of few directions it cannot add to one of more, which is
-  /// nearer to the whole gate; and a perceptron that loses to a gate of its rank loses at every
-  /// rank above, since it spends two units on each direction.
+  /// The best of one rank for all subjects, in each type; of the kinds that are to be trained those
+  /// that may help at the ranks above too; and what fires.
   private func candidates(
-    rank: Int, _ trueActivity: Double, training kinds: [PredictorKind], isCancelled: () -> Bool
-  ) throws(CalibrationError) -> (best: [PredictorCandidate], helped: [PredictorKind]) {
-    let mean = sample.mean(fitted)
-    let gate = LowRankGate(
-      gates: weights.gates, states: sample.centered(fitted, mean: mean), mean: mean,
-      decidingBias: weights.decidingBias, weights: errorWeights, rank: rank, seed: settings.seed)
-    let start = PredictorWeights(gate, variances: variances, threshold: settings.rule.threshold)
-    var best = priced(start)
-    // The types are tried together: what is good enough in the smallest needs no training.
-    let isGood = best.allSatisfy { $0.predictedActivity <= trueActivity * Self.goodEnough }
-    var helped: [PredictorKind] = []
-    for kind in kinds where !isGood {
-      if isCancelled() { throw .cancelled }
-      let origin =
-        kind == .perceptron ? PredictorWeights(doubling: start.truncated(to: rank / 2)) : start
-      for (index, candidate) in priced(trained(origin)).enumerated()
-      where candidate.predictedActivity < best[index].predictedActivity {
-        let gain = 1 - candidate.predictedActivity / best[index].predictedActivity
-        if gain > Self.leastGain, !helped.contains(kind) { helped.append(kind) }
-        best[index] = candidate
-      }
+    rank: Int, training kinds: [PredictorKind], isCancelled: () -> Bool
+  ) throws -> RankSearch.Result {
+    var results: [RankSearch.Result] = []
+    for index in 0..<subjectCount {
+      if isCancelled() { throw CalibrationError.cancelled }
+      let search = RankSearch(
+        settings: settings, subject: try subject(index), kernels: kernels, pool: pool)
+      results.append(
+        try search.run(
+          rank: rank, training: kinds, isExpert: subjectCount > 1, isCancelled: isCancelled))
     }
-    return (best, helped)
-  }
-
-  /// Each neuron's answers count in units of their deviation.
-  private var errorWeights: [Float] {
-    let largest = variances.max() ?? 1
-    return variances.map { 1 / Float(max($0, largest * 1e-6, 1e-30)).squareRoot() }
-  }
-
-  private func trained(_ origin: PredictorWeights) -> PredictorWeights {
-    var start = origin
-    start.expansion = origin.expansion.copy()
-    // The odds that a value whose error is normal with deviation 1 is above zero are about
-    // exp(1.702 * value) (Camilli, 1994).
-    for index in 0..<start.expansion.count { unsafe start.expansion.values[index] *= 1.702 }
-    start.bias = origin.bias.map { $0 * 1.702 }
-    var training = PredictorTraining.Settings()
-    training.seed = settings.seed
-    let work = Double(training.batchLength) * Double(start.expansion.count + start.reduction.count)
-    let steps = max(60, min(600, Int(Self.trainingWork / work)))
-    let perPass = (fitted.count + training.batchLength - 1) / training.batchLength
-    training.stepCount = min(steps, Self.mostPasses * perPass)
-    return PredictorTraining(
-      start, sample: sample, positions: fitted, pool: pool, settings: training
-    ).run()
-  }
-
-  /// A predictor in each type.
-  private func priced(_ weights: PredictorWeights) -> [PredictorCandidate] {
-    let states = FloatMatrix(min(fitted.count, Self.balancedPositions), self.weights.gates.width)
-    unsafe states.values.update(from: sample.inputs.values, count: states.count)
-    let balanced = weights.balanced(over: states, seed: settings.seed)
-    return RowFormat.ofPredictors.map { priced(balanced, $0, over: states) }
-  }
-
-  /// Positions that hidden values are balanced over.
-  private static let balancedPositions = 1024
-
-  /// A predictor packed, with its threshold, and what it predicts on the positions set aside.
-  private func priced(
-    _ weights: PredictorWeights, _ format: RowFormat, over states: FloatMatrix
-  ) -> PredictorCandidate {
-    var packed = weights.packed(format, targetRecall: settings.targetRecall)
-    packed.correctBias(to: weights, over: states, kernels: kernels, pool: pool)
-    if let threshold = PredictorThreshold.find(
-      packed, sample, aside, targetRecall: aimedRecall, kernels: kernels, pool: pool)
-    {
-      packed.subtract(threshold: threshold)
+    let pairCount = results.reduce(0) { $0 + $1.pairCount }
+    func mean(_ activity: (RankSearch.Result) -> Double) -> Double {
+      results.reduce(0) { $0 + activity($1) * Double($1.pairCount) } / Double(max(1, pairCount))
     }
-    let price = PredictorPrice(packed.draft, sample, aside, kernels: kernels, pool: pool)
-    return PredictorCandidate(
-      predictor: packed.draft, byteCount: byteCount(weights.rank, format),
-      predictedActivity: price.predictedActivity)
+    let best = RowFormat.ofPredictors.indices.map { type in
+      PredictorCandidate(
+        predictor: PredictorDraft(experts: results.compactMap { $0.best[type].predictor }),
+        byteCount: results.reduce(0) { $0 + $1.best[type].byteCount },
+        predictedActivity: mean { $0.best[type].predictedActivity })
+    }
+    return RankSearch.Result(
+      best: best, helped: kinds.filter { kind in results.contains { $0.helped.contains(kind) } },
+      fires: results.contains(where: \.fires), trueActivity: mean(\.trueActivity),
+      pairCount: pairCount)
   }
 
   /// Those that no smaller one beats, smallest first.

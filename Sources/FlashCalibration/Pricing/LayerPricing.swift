@@ -3,60 +3,66 @@ internal import FlashWeights
 
 /// One layer's lines of the certificate, over text held out from training.
 struct LayerPricing {
-  let price: PredictorPrice
+  private var tally = PredictorTally()
   /// Of what is predicted, and of what fires.
-  let predictedCurve: WindowCurve
-  let trueCurve: WindowCurve
+  private(set) var predictedCurve = WindowCurve(neuronCount: 0)
+  private(set) var trueCurve = WindowCurve(neuronCount: 0)
 
-  init(
+  /// Of no neurons yet.
+  init() {}
+
+  /// Adds the layer's neurons, or those of one of its experts.
+  ///
+  /// - Parameter predictor: nil names every neuron.
+  mutating func add(
     _ predictor: PredictorDraft?, _ sample: LayerSample, kernels: Kernels, pool: WorkerPool
   ) {
     let positions = 0..<sample.positionCount
-    var trueCurve = WindowCurve(neuronCount: sample.neuronCount)
-    Self.forEachChunk(of: sample) { chunk in
-      trueCurve.beginChunk(tokenCount: chunk.count)
-      for position in chunk {
-        sample.forEachFiring(at: position) { neuron, _ in trueCurve.add(neuron) }
-        trueCurve.endToken()
-      }
-    }
-    self.trueCurve = trueCurve
-    var curve = WindowCurve(neuronCount: sample.neuronCount)
-    guard let predictor, sample.neuronCount > 0 else {
-      price = PredictorPrice(ofAll: sample, positions)
-      Self.forEachChunk(of: sample) { chunk in
-        curve.beginChunk(tokenCount: chunk.count)
-        for _ in chunk {
-          for neuron in 0..<sample.neuronCount { curve.add(neuron) }
-          curve.endToken()
+    trueCurve.add(
+      Self.curve(of: sample) { positions, note in
+        for position in positions {
+          sample.forEachFiring(at: position) { neuron, _ in note(position, neuron) }
         }
-      }
-      predictedCurve = curve
+      })
+    guard let predictor, sample.neuronCount > 0 else {
+      tally += PredictorTally(nil, sample, positions, kernels: kernels, pool: pool)
+      predictedCurve.add(
+        Self.curve(of: sample) { positions, note in
+          for position in positions {
+            for neuron in 0..<sample.neuronCount { note(position, neuron) }
+          }
+        })
       return
     }
-    price = PredictorPrice(predictor, sample, positions, kernels: kernels, pool: pool)
+    tally += PredictorTally(predictor, sample, positions, kernels: kernels, pool: pool)
     let scorer = PredictorScorer(predictor, kernels: kernels, pool: pool)
-    Self.forEachChunk(of: sample) { chunk in
-      curve.beginChunk(tokenCount: chunk.count)
-      unsafe scorer.forEachPosition(chunk, of: sample.inputs) { _, scores in
-        for neuron in 0..<sample.neuronCount where unsafe scores[neuron] > 0 {
-          curve.add(neuron)
+    predictedCurve.add(
+      Self.curve(of: sample) { positions, note in
+        unsafe scorer.forEachPosition(positions, of: sample.inputs) { position, scores in
+          for neuron in 0..<sample.neuronCount where unsafe scores[neuron] > 0 {
+            note(position, neuron)
+          }
         }
-        curve.endToken()
-      }
-    }
-    predictedCurve = curve
+      })
   }
 
-  private static func forEachChunk(of sample: LayerSample, _ body: (Range<Int>) -> Void) {
-    let starts = sample.chunkStarts.filter { $0 < sample.positionCount }
-    for (index, start) in starts.enumerated() {
-      body(start..<(index + 1 < starts.count ? starts[index + 1] : sample.positionCount))
+  /// The curve of the neurons that `body` notes, with their positions, of each chunk's positions.
+  private static func curve(
+    of sample: LayerSample, _ body: (Range<Int>, (Int, Int) -> Void) -> Void
+  ) -> WindowCurve {
+    var curve = WindowCurve(neuronCount: sample.neuronCount)
+    for chunk in sample.chunks {
+      curve.beginChunk(tokenCount: chunk.places.count)
+      body(chunk.positions) { position, neuron in
+        curve.add(neuron, token: sample.places[position] - chunk.places.lowerBound)
+      }
     }
+    return curve
   }
 
   var line: Certificate.Layer {
-    Certificate.Layer(
+    let price = PredictorPrice(tally)
+    return Certificate.Layer(
       recall: price.recall, precision: price.precision,
       weightedFalseNegatives: 1 - price.weightedRecall,
       predictedActivity: price.predictedActivity, trueActivity: price.trueActivity,

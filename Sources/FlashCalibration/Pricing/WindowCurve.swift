@@ -8,7 +8,6 @@ struct WindowCurve: Equatable {
   private(set) var tokenCount = 0
   /// For each neuron the last token of this chunk that had it; -1 for none.
   private var lastSeen: [Int]
-  private var token = 0
   private var countsFrom = 0
 
   init(neuronCount: Int) { lastSeen = Array(repeating: -1, count: neuronCount) }
@@ -16,23 +15,24 @@ struct WindowCurve: Equatable {
   /// Begins a chunk of so many tokens. Tokens that have fewer than 16 before them do not count,
   /// unless the chunk is too short for any to count: then all but the first do.
   mutating func beginChunk(tokenCount: Int) {
-    token = 0
     countsFrom = tokenCount > Self.windowCount ? Self.windowCount : 1
+    self.tokenCount += max(0, tokenCount - countsFrom)
     for neuron in lastSeen.indices { lastSeen[neuron] = -1 }
   }
 
-  /// Notes a neuron of the token.
+  /// Notes a neuron of a token, which is named by its place in the chunk. A neuron's tokens ascend.
   @inline(__always)
-  mutating func add(_ neuron: Int) {
+  mutating func add(_ neuron: Int, token: Int) {
     let last = lastSeen[neuron]
     lastSeen[neuron] = token
     guard token >= countsFrom else { return }
     distances[last < 0 ? Self.windowCount + 1 : min(token - last, Self.windowCount + 1)] += 1
   }
 
-  mutating func endToken() {
-    if token >= countsFrom { tokenCount += 1 }
-    token += 1
+  /// Adds what other neurons of the same layer did over the same tokens.
+  mutating func add(_ other: WindowCurve) {
+    for index in distances.indices { distances[index] += other.distances[index] }
+    tokenCount = other.tokenCount
   }
 
   /// Neurons of all tokens that counted.

@@ -31,27 +31,31 @@ struct LayerReader {
     buffer = try DirectArena(byteCount: Self.bufferByteCount)
   }
 
+  /// A layer, or one of its experts.
+  ///
   /// - Throws: `StoreError` where the file cannot be read.
-  func layer(_ index: Int) throws(StoreError) -> Layer {
-    let layout = manifest.bundles[index]
+  func layer(_ index: Int, expert: Int = 0) throws(StoreError) -> Layer {
+    let layout = manifest.bundles[index].experts[expert]
     let part = layout.parts[layout.parts.count - 1]
-    let (rows, norms) = try neurons(ofLayer: index, keepsGates: true)
+    let (rows, norms) = try neurons(of: layout, keepsGates: true)
+    let first = expert * layout.neuronCount
     return Layer(
       gates: GateRows(format: part.format, width: layout.width, bytes: rows, kernels: kernels),
-      decidingBias: try bias(part.role, layer: index), downNorms: norms)
+      decidingBias: try bias(part.role, layer: index).map {
+        Array($0[first..<first + layout.neuronCount])
+      }, downNorms: norms)
   }
 
-  /// The norms alone, which take no memory to speak of.
+  /// The norms of all of a layer's neurons, which take no memory to speak of.
   ///
   /// - Throws: as `layer`.
   func downNorms(_ index: Int) throws(StoreError) -> [Float] {
-    try neurons(ofLayer: index, keepsGates: false).downNorms
+    try neurons(of: manifest.bundles[index], keepsGates: false).downNorms
   }
 
   private func neurons(
-    ofLayer index: Int, keepsGates: Bool
+    of layout: BundleLayout, keepsGates: Bool
   ) throws(StoreError) -> (gates: [UInt8], downNorms: [Float]) {
-    let layout = manifest.bundles[index]
     let deciding = layout.parts.count - 1
     guard let down = layout.parts.firstIndex(where: { $0.role == .down }) else {
       preconditionFailure("a bundle has a down row")

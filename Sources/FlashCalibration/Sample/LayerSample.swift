@@ -1,6 +1,7 @@
-/// What one layer saw and answered at the recorded positions.
+/// What the neurons of one layer, or of one expert, saw and answered at the recorded positions:
+/// those that used them.
 struct LayerSample {
-  /// Normed states, `[positions, width]`.
+  /// States, `[positions, width]`.
   let inputs: FloatMatrix
   let neuronCount: Int
   /// A bit for each neuron that fires, `[positions, wordCount]`.
@@ -9,13 +10,21 @@ struct LayerSample {
   let starts: [Int]
   /// |output| times the norm of the down row, of the neurons that fire, ascending.
   let contributions: [Float]
-  /// Places among the positions at which a chunk of text begins.
+  /// Places among the layer's positions at which a chunk of text begins.
   let chunkStarts: [Int]
+  /// The place of each position among the layer's, ascending, and how many the layer has.
+  let places: [Int]
+  let placeCount: Int
 
+  /// - Parameters:
+  ///   - places: nil: the layer has no others.
   init(
     inputs: FloatMatrix, neuronCount: Int, masks: [UInt64], contributions: [Float],
-    chunkStarts: [Int]
+    chunkStarts: [Int], places: [Int]? = nil, placeCount: Int? = nil
   ) {
+    self.places = places ?? Array(0..<inputs.rowCount)
+    self.placeCount = placeCount ?? inputs.rowCount
+    precondition(self.places.count == inputs.rowCount, "each position has a place")
     let wordCount = Self.wordCount(neuronCount)
     precondition(masks.count == inputs.rowCount * wordCount, "each position has a mask")
     self.inputs = inputs
@@ -35,6 +44,22 @@ struct LayerSample {
   static func wordCount(_ neuronCount: Int) -> Int { (neuronCount + 63) / 64 }
 
   var positionCount: Int { inputs.rowCount }
+
+  /// A chunk of text: its places among the layer's positions, and the positions that are there.
+  struct Chunk {
+    var places: Range<Int>
+    var positions: Range<Int>
+  }
+
+  var chunks: [Chunk] {
+    let starts = chunkStarts.filter { $0 < placeCount }
+    var next = 0
+    return zip(starts, starts.dropFirst() + [placeCount]).map { start, end in
+      let first = next
+      while next < places.count, places[next] < end { next += 1 }
+      return Chunk(places: start..<end, positions: first..<next)
+    }
+  }
 
   /// The (position, neuron) pairs that fire.
   func firingCount(_ positions: Range<Int>) -> Int {

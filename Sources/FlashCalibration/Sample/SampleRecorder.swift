@@ -11,11 +11,14 @@ final class SampleRecorder: FeedForwardObserver {
     /// Sums of pre-activations and of their squares.
     var sums: [Double]
     var squares: [Double]
+    /// How many positions used each expert; where there are none, all neurons.
+    var uses: [Int]
 
-    init(neuronCount: Int) {
-      firings = Array(repeating: 0, count: neuronCount)
-      sums = Array(repeating: 0, count: neuronCount)
+    init(_ bundle: BundleLayout) {
+      firings = Array(repeating: 0, count: bundle.neuronCount)
+      sums = Array(repeating: 0, count: bundle.neuronCount)
       squares = sums
+      uses = bundle.neuronsByExpert.map { _ in 0 }
     }
   }
 
@@ -30,14 +33,17 @@ final class SampleRecorder: FeedForwardObserver {
   /// For each layer which of its states are recorded.
   private let inputs: [PredictorInput]
   private var isRecording = false
+  private var chunkStart = 0
   /// Positions of this chunk that have passed each layer.
   private var passed: [Int]
+  /// For each token of the decoder's chunk its place among the layer's recorded ones.
+  private var places: [Int?] = []
 
-  /// What is collected of one layer and a run of positions.
-  private var layer: Int?
-  private var kept: [Int] = []
-  /// `[kept, width]`.
-  private var states: [Float] = []
+  /// What is collected of one expert, or of all neurons of a layer without, and a run of positions.
+  private var current: (layer: Int, expert: Int)?
+  /// Rows of what is observed that are kept, and their places.
+  private var kept: [(row: Int, place: Int)] = []
+  /// `[kept, wordCount]`.
   private var masks: [UInt64] = []
   /// `[kept, neurons]`, zero where a neuron is silent.
   private var outputs: [Float] = []
@@ -49,11 +55,11 @@ final class SampleRecorder: FeedForwardObserver {
     sample: ActivationSample, rule: FiringRule, stride: Int, inputs: [PredictorInput]? = nil
   ) {
     self.sample = sample
-    self.inputs = inputs ?? sample.neuronCounts.map { _ in .feedForwardNorm }
+    self.inputs = inputs ?? sample.bundles.map { _ in .feedForwardNorm }
     threshold = rule.threshold
     self.stride = stride
-    counts = sample.neuronCounts.map(Counts.init(neuronCount:))
-    passed = sample.neuronCounts.map { _ in 0 }
+    counts = sample.bundles.map(Counts.init)
+    passed = sample.bundles.map { _ in 0 }
   }
 
   /// Begins a chunk of text of so many tokens.
@@ -61,53 +67,67 @@ final class SampleRecorder: FeedForwardObserver {
     finish()
     isRecording = isRecorded
     for layer in passed.indices { passed[layer] = 0 }
-    if isRecorded, let counted = sample.neuronCounts.firstIndex(where: { $0 > 0 }) {
+    if isRecorded, let counted = sample.bundles.firstIndex(where: { $0.neuronCount > 0 }) {
       sample.beginChunk(at: sample.positionCount(layer: counted))
     }
     chunkStart = positionCount
     positionCount += tokenCount
   }
 
-  private var chunkStart = 0
-
   func observe(
     inputs: UnsafePointer<Float>, unnormed: UnsafePointer<Float>, tokenCount: Int, layer: Int
   ) {
     finish()
     let recorded = unsafe self.inputs[layer] == .feedForwardNorm ? inputs : unnormed
-    self.layer = layer
     let first = chunkStart + passed[layer]
-    let room = sample.capacity - sample.positionCount(layer: layer)
-    kept =
-      isRecording
-      ? Array((0..<tokenCount).filter { (first + $0) % stride == 0 }.prefix(room)) : []
-    states.removeAll(keepingCapacity: true)
-    for token in kept {
+    var place = sample.positionCount(layer: layer)
+    var states: [Float] = []
+    places = Array(repeating: nil, count: tokenCount)
+    for token in 0..<tokenCount
+    where isRecording && (first + token) % stride == 0 && place < sample.capacity {
+      places[token] = place
+      place += 1
       unsafe states.append(
         contentsOf: UnsafeBufferPointer(start: recorded + token * sample.width, count: sample.width)
       )
     }
-    let neuronCount = sample.neuronCounts[layer]
+    passed[layer] += tokenCount
+    save { () throws(StoreError) in try sample.append(layer: layer, states: states) }
+    guard sample.bundles[layer].expertCount == nil else { return }
+    begin(layer: layer, expert: 0, rows: places)
+  }
+
+  func observe(expert: Int, tokens: UnsafeBufferPointer<Int32>, layer: Int) {
+    finish()
+    begin(layer: layer, expert: expert, rows: unsafe tokens.map { places[Int($0)] })
+  }
+
+  /// Begins to collect what an expert's neurons do; `rows` are the places of what is observed.
+  private func begin(layer: Int, expert: Int, rows: [Int?]) {
+    current = (layer, expert)
+    counts[layer].uses[expert] += rows.count
+    kept = rows.enumerated().compactMap { row, place in place.map { (row, $0) } }
+    let neuronCount = sample.bundles[layer].neuronsPerExpert
     masks = Array(repeating: 0, count: kept.count * LayerSample.wordCount(neuronCount))
     outputs = Array(repeating: 0, count: kept.count * neuronCount)
-    passed[layer] += tokenCount
   }
 
   func observe(
     preActivations: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int, count: Int,
     layer: Int
   ) {
-    let wordCount = LayerSample.wordCount(sample.neuronCounts[layer])
     for token in 0..<tokenCount {
       let values = unsafe UnsafeBufferPointer(
         start: preActivations + token * stride, count: count)
       unsafe counts[layer].add(values, first: first, threshold: threshold)
     }
-    for (row, token) in kept.enumerated() {
-      let values = unsafe preActivations + token * stride
-      for index in 0..<count where unsafe values[index] > threshold {
-        let neuron = first + index
-        masks[row * wordCount + neuron / 64] |= 1 << UInt64(neuron % 64)
+    let neuronCount = sample.bundles[layer].neuronsPerExpert
+    let wordCount = LayerSample.wordCount(neuronCount)
+    for (index, kept) in kept.enumerated() {
+      let values = unsafe preActivations + kept.row * stride
+      for place in 0..<count where unsafe values[place] > threshold {
+        let neuron = (first + place) % neuronCount
+        masks[index * wordCount + neuron / 64] |= 1 << UInt64(neuron % 64)
       }
     }
   }
@@ -116,12 +136,12 @@ final class SampleRecorder: FeedForwardObserver {
     outputs: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int,
     neurons: UnsafePointer<Int32>?, count: Int, layer: Int
   ) {
-    let neuronCount = sample.neuronCounts[layer]
-    for (row, token) in kept.enumerated() {
-      let values = unsafe outputs + token * stride
+    let neuronCount = sample.bundles[layer].neuronsPerExpert
+    for (index, kept) in kept.enumerated() {
+      let values = unsafe outputs + kept.row * stride
       for place in 0..<count {
         let neuron = first + (unsafe neurons.map { unsafe Int($0[place]) } ?? place)
-        self.outputs[row * neuronCount + neuron] = unsafe values[place]
+        self.outputs[index * neuronCount + neuron % neuronCount] = unsafe values[place]
       }
     }
   }
@@ -129,11 +149,11 @@ final class SampleRecorder: FeedForwardObserver {
   /// Writes what is collected; called after the last chunk too, while the decoder is open.
   func finish() {
     defer {
-      layer = nil
+      current = nil
       kept = []
     }
-    guard let layer, !kept.isEmpty, failure == nil else { return }
-    let neuronCount = sample.neuronCounts[layer]
+    guard let (layer, expert) = current, !kept.isEmpty else { return }
+    let neuronCount = sample.bundles[layer].neuronsPerExpert
     let wordCount = LayerSample.wordCount(neuronCount)
     var fired: [Float] = []
     for index in masks.indices {
@@ -144,11 +164,17 @@ final class SampleRecorder: FeedForwardObserver {
         bits &= bits - 1
       }
     }
-    do throws(StoreError) {
-      try sample.append(layer: layer, states: states, masks: masks, outputs: fired)
-    } catch {
-      failure = error
+    save { () throws(StoreError) in
+      try sample.append(
+        layer: layer, expert: expert, places: kept.map { Int32($0.place) }, masks: masks,
+        outputs: fired)
     }
+  }
+
+  /// Writes unless writing failed before.
+  private func save(_ write: () throws(StoreError) -> Void) {
+    guard failure == nil else { return }
+    do { try write() } catch { failure = error }
   }
 }
 

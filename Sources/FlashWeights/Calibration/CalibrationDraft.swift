@@ -64,6 +64,29 @@ package struct PredictorDraft: Sendable {
   }
 }
 
+extension PredictorDraft {
+  /// Predictors of a layer's experts as the layer's. Traps unless they are alike.
+  package init(experts: [PredictorDraft]) {
+    self = experts[0]
+    precondition(
+      experts.allSatisfy { ($0.kind, $0.input, $0.rank) == (kind, input, rank) },
+      "experts of a layer have predictors of one kind and rank")
+    reduction = PackedRows(experts.map(\.reduction))
+    expansion = PackedRows(experts.map(\.expansion))
+    bias = experts.flatMap(\.bias)
+  }
+
+  /// One of so many experts' predictor.
+  package func expert(_ expert: Int, of count: Int) -> PredictorDraft {
+    var part = self
+    part.reduction = reduction.part(expert, of: count)
+    part.expansion = expansion.part(expert, of: count)
+    let neurons = bias.count / count
+    part.bias = Array(bias[expert * neurons..<(expert + 1) * neurons])
+    return part
+  }
+}
+
 /// Rows of weights as `Kernels.dot` takes them, one after another without gaps.
 package struct PackedRows: Equatable, Sendable {
   package let format: RowFormat
@@ -99,6 +122,25 @@ package struct PackedRows: Equatable, Sendable {
       }
     }
     self.init(format: format, rowCount: rowCount, width: width, bytes: bytes)
+  }
+
+  /// Joins rows of one format and width. Traps where there are none.
+  init(_ parts: [PackedRows]) {
+    precondition(
+      parts.allSatisfy { ($0.format, $0.width) == (parts[0].format, parts[0].width) },
+      "rows that are joined are alike")
+    self.init(
+      format: parts[0].format, rowCount: parts.reduce(0) { $0 + $1.rowCount },
+      width: parts[0].width, bytes: Array(parts.map(\.bytes).joined()))
+  }
+
+  /// One of so many equal parts.
+  func part(_ index: Int, of count: Int) -> PackedRows {
+    let rows = rowCount / count
+    let start = index * rows * rowByteCount
+    return PackedRows(
+      format: format, rowCount: rows, width: width,
+      bytes: Array(bytes[start..<start + rows * rowByteCount]))
   }
 
   /// The rows in another order: row i of the result is row `order[i]` of these.

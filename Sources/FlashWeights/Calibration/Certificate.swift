@@ -24,9 +24,9 @@ package struct Certificate: Codable, Equatable, Sendable {
     /// Of the contribution of all firing pairs (|output| times the norm of the down column), the
     /// part of those that were not predicted.
     package var weightedFalseNegatives: Double
-    /// Neurons predicted for a token, of all; mean over tokens.
+    /// Neurons predicted for a token, of all, or of its experts'; mean over tokens.
     package var predictedActivity: Double
-    /// Neurons that fire for a token, of all; mean over tokens.
+    /// Neurons that fire for a token, of all, or of its experts'; mean over tokens.
     package var trueActivity: Double
     /// For windows 1...16: of the neurons predicted for a token, the part that none of that many
     /// tokens before it predicted.
