@@ -45,7 +45,7 @@ package struct Converter: Sendable {
     plan = StorePlan(configuration: configuration, formats: formats, biases: map.biases)
     for name in source.companionNames { _ = try source.companion(name) }
     let format = options.formats.feedForward
-    predictors = try source.predictors.map { predictors throws(StoreError) in
+    predictors = try (source.predictors ?? map.predictors).map { predictors throws(StoreError) in
       try PredictorConversion(
         predictors, configuration: configuration, format: format, path: source.path)
     }

@@ -16,6 +16,8 @@ package struct Layout: Codable, Equatable, Sendable {
   /// token embedding is used for all.
   package var prefixes: [String]
   package var tensors: [TensorPattern]
+  /// How predictors that come with a checkpoint are spelled; absent: none do.
+  package var predictors: PredictorNames?
   /// Names of tensors that carry nothing the decoder needs.
   package var ignoredTensors: [String]
   /// Keys of the configuration that change nothing in the arithmetic of this family.
@@ -94,6 +96,9 @@ package struct Layout: Codable, Equatable, Sendable {
       if let problem = pattern.expertProblem(hasExperts: decoder.experts != nil) {
         throw fail("\(label) \(problem)")
       }
+    }
+    if let predictors, !predictors.areApart(hasExperts: decoder.experts != nil) {
+      throw fail("the names of predictors must hold {layer}, and {expert} where there are experts")
     }
     let optional: Set<TensorRole> = [
       .positionEmbedding, .gate, .attentionNorm, .queryNorm, .keyNorm, .linearAttention,

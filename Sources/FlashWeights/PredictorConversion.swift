@@ -4,21 +4,22 @@ internal import FlashKernels
 /// Predictors that come with a model on their way into its store: planned and checked first, then
 /// written in slices.
 ///
-/// Ranks are padded with zeros to whole blocks of 32, which changes no score. PowerInfer computes a
-/// neuron whose score is the threshold or more, a store one whose score plus b is above zero: b is
-/// the number next below the threshold, negated, and the sum of two floats has the sign of the
-/// exact one.
+/// Ranks are padded with zeros to whole blocks of 32, and to the largest of a layer's experts,
+/// which changes no score. PowerInfer computes a neuron whose score is the threshold or more, a
+/// store one whose score plus b is above zero: b is the number next below the threshold, negated,
+/// and the sum of two floats has the sign of the exact one.
 struct PredictorConversion: Sendable {
-  /// One layer's, with the shape it has in the file.
-  private struct Layer {
+  /// One layer's, or one expert's, with the shape it has in the file.
+  private struct Matrices {
     var reduction: SourceTensor
     var expansion: SourceTensor
     var rank: Int { reduction.shape[0] }
   }
 
   let plan: PredictorPlan
-  private let layers: [Layer?]
-  private let threshold: Float
+  /// Of each layer, one for each expert; none where it has no neurons.
+  private let layers: [[Matrices]]
+  private let source: SourcePredictors
 
   /// Throws `missingTensor`, `unexpectedTensor`, `tensorShape` or `unknownDataType`, naming the
   /// tensor.
@@ -30,12 +31,11 @@ struct PredictorConversion: Sendable {
     path: String
   ) throws(StoreError) {
     var unused = Set(predictors.tensors.keys)
-    var layers: [Layer?] = []
+    var layers: [[Matrices]] = []
     var planned: [PredictorPlan.Layer] = []
     for (index, shape) in configuration.layers.enumerated() {
-      let neurons = shape.feedForwardWidth
-      guard neurons > 0 else {
-        layers.append(nil)
+      guard shape.feedForwardWidth > 0 else {
+        layers.append([])
         planned.append(PredictorPlan.Layer(neuronCount: 0))
         continue
       }
@@ -47,39 +47,44 @@ struct PredictorConversion: Sendable {
         unused.remove(name)
         return tensor
       }
-      let layer = Layer(
-        reduction: try take(PowerInfer.reduction(layer: index)),
-        expansion: try take(PowerInfer.expansion(layer: index)))
-      try Self.check(layer, neurons: neurons, width: configuration.width, file: path)
-      layers.append(layer)
+      var experts: [Matrices] = []
+      for expert in 0..<(shape.expertCount ?? 1) {
+        let matrices = Matrices(
+          reduction: try take(predictors.names.reduction(layer: index, expert: expert)),
+          expansion: try take(predictors.names.expansion(layer: index, expert: expert)))
+        try Self.check(
+          matrices, neurons: shape.expertWidth, width: configuration.width, file: path)
+        experts.append(matrices)
+      }
+      layers.append(experts)
       planned.append(
         PredictorPlan.Layer(
-          neuronCount: neurons,
-          shape: Self.shape(layer, width: configuration.width, format: format)))
+          neuronCount: shape.feedForwardWidth, expertCount: experts.count,
+          shape: Self.shape(experts, width: configuration.width, format: format)))
     }
     if let name = unused.min() {
       throw StoreError(
         .unexpectedTensor, "belongs to no layer that has neurons", file: path, tensor: name)
     }
     self.layers = layers
-    threshold = predictors.threshold
+    source = predictors
     plan = PredictorPlan(planned)
   }
 
   private static func check(
-    _ layer: Layer, neurons: Int, width: Int, file: String
+    _ matrices: Matrices, neurons: Int, width: Int, file: String
   ) throws(StoreError) {
     func fail(_ tensor: SourceTensor, _ expected: String) -> StoreError {
       StoreError(
         .tensorShape, "is no predictor of this layer", file: file, offset: tensor.extent.offset,
         tensor: tensor.name, expected: expected, found: "\(tensor.shape)")
     }
-    let (reduction, expansion) = (layer.reduction, layer.expansion)
+    let (reduction, expansion) = (matrices.reduction, matrices.expansion)
     guard reduction.shape.count == 2, reduction.shape[1] == width,
       (1...maximumRank).contains(reduction.shape[0])
     else { throw fail(reduction, "[rank, \(width)], a rank of 1 to \(maximumRank)") }
-    guard expansion.shape == [neurons, layer.rank] else {
-      throw fail(expansion, "[\(neurons), \(layer.rank)]")
+    guard expansion.shape == [neurons, matrices.rank] else {
+      throw fail(expansion, "[\(neurons), \(matrices.rank)]")
     }
     for tensor in [reduction, expansion] {
       guard case .unknown(let type) = tensor.encoding else { continue }
@@ -92,24 +97,24 @@ struct PredictorConversion: Sendable {
   private static let maximumRank = 1 << 16
 
   private static func shape(
-    _ layer: Layer, width: Int, format: RowFormat?
+    _ experts: [Matrices], width: Int, format: RowFormat?
   ) -> PredictorPlan.Shape {
-    let rank = layer.rank.roundedUp(to: LayerCalibration.rankUnit)
+    let rank = experts.reduce(0) { max($0, $1.rank) }.roundedUp(to: LayerCalibration.rankUnit)
     // Of 32 values: formats of larger blocks cannot lie side by side, as W2 does in a run.
     func narrow(_ tensor: SourceTensor, _ width: Int) -> RowFormat {
       (format ?? tensor.encoding.nearestFormat).fitting(width: LayerCalibration.rankUnit)
         .fitting(width: width)
     }
     return PredictorPlan.Shape(
-      rank: rank, width: width, reduction: narrow(layer.reduction, width),
-      expansion: narrow(layer.expansion, rank))
+      rank: rank, width: width, reduction: narrow(experts[0].reduction, width),
+      expansion: narrow(experts[0].expansion, rank))
   }
 
   /// For the user: how many there are.
   var note: String {
-    let ranks = layers.compactMap { $0?.rank }
+    let ranks = layers.joined().map(\.rank)
     let (least, most) = (ranks.min() ?? 0, ranks.max() ?? 0)
-    return "the file's predictors, of rank \(least == most ? "\(most)" : "\(least) to \(most)"), "
+    return "the model's predictors, of rank \(least == most ? "\(most)" : "\(least) to \(most)"), "
       + "come along; flashrun calibrate STORE --price-only -f TEXT measures what they cost, "
       + "before which --sparsity predicted does not run"
   }
@@ -123,37 +128,43 @@ struct PredictorConversion: Sendable {
     var calibrations: [LayerCalibration] = []
     var losses: [ConversionLoss] = []
     var notes: [String] = []
-    for (index, layer) in layers.enumerated() {
-      let neurons = plan.layers[index].neuronCount
+    for (index, experts) in layers.enumerated() {
       let shape = plan.layers[index].shape
       let counts = plan.extent(.counts, layer: index)
       try file.write([UInt8](repeating: 0, count: counts.byteCount), at: counts.offset)
       var calibration = LayerCalibration(
         kind: .all, input: .feedForwardNorm, rank: 0, targetRecall: 1,
         counts: PredictorExtent(extent: counts, checksum: try file.checksum(of: counts)))
-      if let layer, let shape {
+      if let shape {
         calibration.kind = .perceptron
-        calibration.input = .feedForwardInput
+        calibration.input = source.names.input
         calibration.rank = shape.rank
         calibration.targetRecall = 0
+        /// Writes the experts' matrices one after another, each of so many rows.
         func write(
-          _ tensor: SourceTensor, _ part: PredictorPlan.Part, rows: Int, width: Int,
-          _ format: RowFormat
+          _ matrix: KeyPath<Matrices, SourceTensor>, _ part: PredictorPlan.Part, rows: Int,
+          width: Int, _ format: RowFormat
         ) throws(StoreError) -> PredictorTensor {
           let extent = plan.extent(part, layer: index)
-          let faults = try conversion.writeRows(
-            of: tensor, rows: rows, width: width, format, to: file, at: extent.offset)
-          let source = conversion.source(tensor)
-          notes += source.notes(faults, storedAs: format)
-          losses.append(source.loss(faults, of: "predictors", storedAs: format))
+          let byteCount = rows * format.byteCount(width: width)
+          for (expert, matrices) in experts.enumerated() {
+            let tensor = matrices[keyPath: matrix]
+            let faults = try conversion.writeRows(
+              of: tensor, rows: rows, width: width, format, to: file,
+              at: extent.offset + expert * byteCount)
+            let source = conversion.source(tensor)
+            notes += source.notes(faults, storedAs: format)
+            losses.append(source.loss(faults, of: "predictors", storedAs: format))
+          }
           return PredictorTensor(
-            format: format, rows: rows, width: width, extent: extent,
+            format: format, rows: experts.count * rows, width: width, extent: extent,
             checksum: try file.checksum(of: extent))
         }
         calibration.reduction = try write(
-          layer.reduction, .reduction, rows: shape.rank, width: shape.width, shape.reduction)
+          \.reduction, .reduction, rows: shape.rank, width: shape.width, shape.reduction)
         calibration.expansion = try write(
-          layer.expansion, .expansion, rows: neurons, width: shape.rank, shape.expansion)
+          \.expansion, .expansion, rows: plan.layers[index].neuronCount / experts.count,
+          width: shape.rank, shape.expansion)
         calibration.bias = try writeBias(layer: index, to: file)
       }
       calibrations.append(calibration)
@@ -166,7 +177,7 @@ struct PredictorConversion: Sendable {
   ) throws(StoreError) -> PredictorTensor {
     let extent = plan.extent(.bias, layer: layer)
     let neurons = plan.layers[layer].neuronCount
-    let bias = Int32(bitPattern: (-threshold.nextDown).bitPattern)
+    let bias = Int32(bitPattern: (-source.threshold.nextDown).bitPattern)
     try file.write(
       PredictorPlan.bytes(Array(repeating: bias, count: neurons)), at: extent.offset)
     return PredictorTensor(

@@ -10,6 +10,8 @@ struct TensorMap: Sendable {
   /// Roles with a bias, in every layer alike.
   let biases: Set<TensorRole>
   private(set) var notes: [String] = []
+  /// Nil where none come with a checkpoint.
+  private(set) var predictors: SourcePredictors?
 
   /// Throws `missingTensor`, `unexpectedTensor`, `tensorShape` or `unknownDataType`, naming the
   /// tensor as the source spells it. `layout` is in the source's spelling; `pairs` says how RoPE
@@ -57,7 +59,14 @@ struct TensorMap: Sendable {
     }
     try requireAll(configuration, layout: layout, file: source.path)
     try experts.refuseMore(than: patterns, in: unused)
-    leaveOut(layout.ignoredTensors, prefix: prefix, configuration, of: &unused)
+    predictors = SourcePredictors(
+      layout.predictors, prefix: prefix, in: source, configuration, from: &unused)
+    for pattern in layout.ignoredTensors {
+      for layer in configuration.layers.indices {
+        unused.remove(
+          pattern.replacing("{prefix}", with: prefix).replacing("{layer}", with: "\(layer)"))
+      }
+    }
     // They are in the configuration.
     if source.spelling == .gguf { unused.subtract(GGUFRotary.tensorNames) }
     if configuration.hasTiedHead {
@@ -71,30 +80,6 @@ struct TensorMap: Sendable {
         file: source.path(of: tensor), offset: tensor.extent.offset, tensor: name,
         found: unused.sorted().prefix(5).joined(separator: ", "))
     }
-  }
-
-  /// Takes the tensors that carry nothing from `unused`; those of experts with a remark.
-  private mutating func leaveOut(
-    _ patterns: [String], prefix: String, _ configuration: ModelConfiguration,
-    of unused: inout Set<String>
-  ) {
-    var ofExperts: [String] = []
-    for pattern in patterns {
-      for (layer, shape) in configuration.layers.enumerated() {
-        let name = pattern.replacing("{prefix}", with: prefix)
-          .replacing("{layer}", with: "\(layer)")
-        guard name.contains("{expert}") else {
-          unused.remove(name)
-          continue
-        }
-        for expert in 0..<(shape.expertCount ?? 0) {
-          let found = unused.remove(name.replacing("{expert}", with: "\(expert)"))
-          ofExperts += found.map { [$0] } ?? []
-        }
-      }
-    }
-    guard let name = ofExperts.first else { return }
-    notes.append("\(name) and \(ofExperts.count - 1) others like it are left out")
   }
 
   /// Checks a tensor's shape and says which of its rows are the model's, and in which order.

@@ -197,7 +197,8 @@ private struct ValueTables {
   func bytes(_ name: String, _ shape: TensorShape, first: Int, count: Int) -> [UInt8] {
     let table = shape.isBias ? biases : shape.role.isVector ? norms : weights
     var hash = SplitMix(seed: seed)
-    let key = name.contains(".experts.") ? name : shape.name
+    let isNamed = name.contains(".experts.") || name.contains(".predictor.")
+    let key = isNamed ? name : shape.name
     for byte in key.utf8 { hash = SplitMix(seed: hash.next() ^ UInt64(byte)) }
     var place = (hash.below(self.count) + first) % self.count
     var left = count

@@ -45,6 +45,8 @@ package struct TinyModel: Sendable {
   /// Biases on query, key, value and output (`attention_bias`; OPT always has them).
   package var hasAttentionBias = false
   package var hasTokenizer = true
+  /// Of the predictors that come with the model, in families that may have them; nil: none do.
+  package var predictorRank: Int?
   package var seed: UInt64
 
   /// - Parameters:
@@ -169,7 +171,23 @@ package struct TinyModel: Sendable {
         }
       }
     }
-    return tensors
+    return tensors + predictors
+  }
+
+  private var predictors: [(name: String, shape: TensorShape)] {
+    guard let rank = predictorRank, let names = layout.predictors else { return [] }
+    return configuration.layers.enumerated().flatMap { layer, shape in
+      (0..<(shape.expertCount ?? 1)).flatMap { expert in
+        [(names.reduction, rank, configuration.width), (names.expansion, shape.expertWidth, rank)]
+          .map { name, rows, width in
+            (
+              name.replacing("{prefix}", with: layout.prefixes[0])
+                .replacing("{layer}", with: "\(layer)").replacing("{expert}", with: "\(expert)"),
+              TensorShape(role: .gate, isBias: false, layer: layer, rows: rows, width: width)
+            )
+          }
+      }
+    }
   }
 }
 

@@ -27,13 +27,6 @@ struct PowerInferTests {
     return try WeightStore.open(folder / "model.flash")
   }
 
-  private func floats(_ rows: PackedRows) -> [Float] {
-    (0..<rows.bytes.count / 4).map { index in
-      let bytes = rows.bytes[4 * index..<4 * index + 4]
-      return Float(bitPattern: bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) })
-    }
-  }
-
   /// Ranks of 8 and of 40, padded to 32 and 64 with zeros.
   @Test(arguments: [8, 40])
   func rowsAreThoseOfTheFile(rank: Int) throws {
@@ -52,12 +45,12 @@ struct PowerInferTests {
       let predictor = try #require(try store.predictor(layer: layer))
       let reduction = file.values("blk.\(layer).fc1.weight")
       #expect(
-        floats(predictor.reduction) == reduction + Array(repeating: 0, count: (padded - rank) * 64))
+        predictor.reduction.floats == reduction + Array(repeating: 0, count: (padded - rank) * 64))
       let expansion = file.values("blk.\(layer).fc2.weight")
       let expected = (0..<64).flatMap { row in
         expansion[row * rank..<(row + 1) * rank] + Array(repeating: 0, count: padded - rank)
       }
-      #expect(floats(predictor.expansion) == expected)
+      #expect(predictor.expansion.floats == expected)
     }
   }
 

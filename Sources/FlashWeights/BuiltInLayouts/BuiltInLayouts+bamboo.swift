@@ -15,6 +15,11 @@ extension BuiltInLayouts {
         "windows": { "length": { "keys": ["sliding_window"] } }
       },
       "tensors": [{ "role": "outputHead", "isBias": false, "name": "{prefix}lm_head.weight" }],
+      "predictors": {
+        "reduction": "{prefix}model.layers.{layer}.mlp.predictor.fc1.weight",
+        "expansion": "{prefix}model.layers.{layer}.mlp.predictor.fc2.weight",
+        "input": "ffn-input"
+      },
       "ignoredKeys": [],
       "gguf": {
         "architectures": ["bamboo"],

@@ -13,10 +13,13 @@ extension BuiltInLayouts {
           "source": { "keys": ["hidden_act"], "absent": "relu" }
         }
       },
-      "ignoredTensors": [
-        "{prefix}model.layers.{layer}.block_sparse_moe.experts.{expert}.predictor.fc1.weight",
-        "{prefix}model.layers.{layer}.block_sparse_moe.experts.{expert}.predictor.fc2.weight"
-      ],
+      "predictors": {
+        "reduction":
+          "{prefix}model.layers.{layer}.block_sparse_moe.experts.{expert}.predictor.fc1.weight",
+        "expansion":
+          "{prefix}model.layers.{layer}.block_sparse_moe.experts.{expert}.predictor.fc2.weight",
+        "input": "ffn-input"
+      },
       "gguf": null
     }
 

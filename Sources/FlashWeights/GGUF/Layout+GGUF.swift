@@ -46,6 +46,7 @@ extension Layout {
     layout.requirements = gguf.requirements
     layout.prefixes = [""]
     layout.tensors = gguf.tensors
+    layout.predictors = nil
     layout.ignoredTensors = gguf.ignoredTensors
     layout.ignoredKeys = gguf.ignoredKeys
     layout.gguf = nil

@@ -13,8 +13,10 @@ enum PowerInfer {
     name.hasPrefix("blk.") && (name.hasSuffix(".fc1.weight") || name.hasSuffix(".fc2.weight"))
   }
 
-  static func reduction(layer: Int) -> String { "blk.\(layer).fc1.weight" }
-  static func expansion(layer: Int) -> String { "blk.\(layer).fc2.weight" }
+  /// z is the feed-forward input before its norm.
+  static let predictors = Layout.PredictorNames(
+    reduction: "blk.{layer}.fc1.weight", expansion: "blk.{layer}.fc2.weight",
+    input: .feedForwardInput)
 
   /// The name of the tensor that `ffn_down_t` stands for; nil for other tensors.
   static func usualName(_ name: String) -> String? {
@@ -25,14 +27,7 @@ enum PowerInfer {
   }
 }
 
-/// Predictors that come with a model: of each layer with neurons `fc1`, `[rank, width]`, and
-/// `fc2`, `[neurons, rank]`. A neuron is computed where `fc2 · max(0, fc1 · z)` is the threshold
-/// or more; z is the feed-forward input before its norm.
-package struct SourcePredictors: Sendable {
-  /// By their names in the file.
-  var tensors: [String: SourceTensor]
-  var threshold: Float
-
+extension SourcePredictors {
   /// Nil for a file without any. Throws `gguf` for a threshold that is no number.
   init?(_ model: GGUFModel) throws(StoreError) {
     var tensors: [String: SourceTensor] = [:]
@@ -45,8 +40,7 @@ package struct SourcePredictors: Sendable {
     }
     let metadata = model.metadata
     guard metadata.isPowerInfer, !tensors.isEmpty else { return nil }
-    self.tensors = tensors
-    threshold = PowerInfer.threshold
+    self.init(names: PowerInfer.predictors, tensors: tensors)
     guard let entry = metadata.entries[PowerInfer.thresholdKey] else { return }
     guard let number = GGUFEntry.number(entry.type, entry.bits), Float(number).isFinite else {
       throw StoreError(
