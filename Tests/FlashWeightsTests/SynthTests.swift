@@ -128,6 +128,7 @@ struct SynthTests {
       "qwen3-8b": 8_190_735_360, "nemotron-49b": 49_816_821_760,
       "qwen3-30b-a3b": 30_532_122_624, "mixtral-8x7b": 46_702_792_704,
       "gpt-oss-20b": 20_914_757_184, "olmoe-1b-7b": 6_919_161_856,
+      "smallthinker-4b": 4_268_459_520,
     ]
     #expect(SynthShape.names == expected.keys.sorted())
     for (name, count) in expected {

@@ -127,6 +127,17 @@ extension SynthShape {
       "eos_token_id": 50279
     }
     """,
+    "smallthinker-4b": """
+    {
+      "architectures": ["SmallThinkerForCausalLM"], "hidden_size": 1536,
+      "num_hidden_layers": 32, "num_attention_heads": 12, "num_key_value_heads": 2,
+      "head_dim": 128, "moe_ffn_hidden_size": 768, "moe_num_primary_experts": 32,
+      "moe_num_active_primary_experts": 4, "vocab_size": 151936,
+      "max_position_embeddings": 32768, "hidden_act": "relu", "rms_norm_eps": 1e-6,
+      "rope_theta": 1500000, "tie_word_embeddings": false, "bos_token_id": 151643,
+      "eos_token_id": 151645
+    }
+    """,
     "opt-6.7b": """
     {
       "architectures": ["OPTForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
