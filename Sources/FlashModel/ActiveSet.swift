@@ -1,27 +1,36 @@
-/// The neurons of a layer that are computed, ascending: all of them (dense), those that fire
-/// (exact), or what a predictor or router names.
+/// The neurons of a layer that are computed, ascending: all of a run (dense), those that fire
+/// (exact), or what a predictor names.
 ///
 /// A view of scratch memory; it lives until the next layer.
 @safe struct ActiveSet {
-  /// nil where all are active.
+  /// Counted in the layer; nil where all of a run are active.
   let neurons: UnsafePointer<Int32>?
+  /// The first neuron where all are active.
+  private let first: Int
   let count: Int
 
-  /// Every neuron of a run of `count`.
-  static func all(_ count: Int) -> ActiveSet { unsafe ActiveSet(neurons: nil, count: count) }
+  /// Every neuron of a run.
+  static func all(_ neurons: Range<Int>) -> ActiveSet {
+    unsafe ActiveSet(neurons: nil, first: neurons.lowerBound, count: neurons.count)
+  }
 
   /// - Precondition: `neurons` are ascending.
-  init(neurons: UnsafePointer<Int32>?, count: Int) {
+  init(neurons: UnsafePointer<Int32>, count: Int) {
+    unsafe self.init(neurons: neurons, first: 0, count: count)
+  }
+
+  private init(neurons: UnsafePointer<Int32>?, first: Int, count: Int) {
     unsafe self.neurons = unsafe neurons
+    self.first = first
     self.count = count
   }
 
   /// The neuron at a place in the set.
   subscript(place: Int) -> Int {
-    if let neurons = unsafe neurons { unsafe Int(neurons[place]) } else { place }
+    if let neurons = unsafe neurons { unsafe Int(neurons[place]) } else { first + place }
   }
 
-  /// The indices from a place on; nil where they are the places themselves.
+  /// The neurons from a place on; nil where all of a run are active.
   func address(ofPlace place: Int) -> UnsafePointer<Int32>? {
     unsafe neurons.map { unsafe $0 + place }
   }

@@ -17,17 +17,20 @@ package final class ActivityMeter {
 
   /// - Parameter recordsActiveSets: keeps every token's set in `trace`.
   init(_ manifest: StoreManifest, recordsActiveSets: Bool) {
-    layers = manifest.bundles.map { LayerActivity(neuronCount: $0.neuronCount, lags: Self.lags) }
+    layers = manifest.bundles.enumerated().map {
+      LayerActivity(
+        neuronCount: $1.neuronCount, wantedCount: manifest.neuronsPerToken(layer: $0),
+        lags: Self.lags)
+    }
     neuronsPerStride = manifest.bundles.map(\.neuronsPerStride)
     trace =
       recordsActiveSets ? ActiveSetTrace(strideCounts: manifest.bundles.map(\.strideCount)) : nil
   }
 
-  /// Notes the neurons of one token that fire in a layer, or in a piece of one that begins at
-  /// neuron `first`.
-  func record(_ active: ActiveSet, first: Int, layer: Int) {
+  /// Notes the neurons of one token that fire in a layer, or in a piece of one.
+  func record(_ active: ActiveSet, layer: Int) {
     for place in 0..<active.count {
-      let neuron = first + active[place]
+      let neuron = active[place]
       layers[layer].fire(neuron)
       trace?.append(StrideIndex(neuron / neuronsPerStride[layer]), layer: LayerIndex(layer))
     }
@@ -39,7 +42,8 @@ package final class ActivityMeter {
     trace?.endToken()
   }
 
-  /// The fraction of a layer's neurons that fires for a token, mean over tokens.
+  /// The fraction of a layer's neurons, or of those of a token's experts, that fires for a token,
+  /// mean over tokens.
   package func activeFraction(layer: Int) -> Double { layers[layer].activeFraction }
 
   /// For each lag, the fraction of a token's active neurons that also fired so many tokens before.
@@ -48,7 +52,8 @@ package final class ActivityMeter {
 
 /// The last tokens' active sets of one layer, and their sums.
 private struct LayerActivity {
-  private let neuronCount: Int
+  /// Neurons that a token may want.
+  private let wantedCount: Int
   private let lags: [Int]
   /// A bit for each neuron; the token's own set and those before it, oldest overwritten.
   private var sets: [[UInt64]]
@@ -57,8 +62,8 @@ private struct LayerActivity {
   private var shared: [Int]
   private var compared: [Int]
 
-  init(neuronCount: Int, lags: [Int]) {
-    self.neuronCount = neuronCount
+  init(neuronCount: Int, wantedCount: Int, lags: [Int]) {
+    self.wantedCount = wantedCount
     self.lags = lags
     let empty = [UInt64](repeating: 0, count: (neuronCount + 63) / 64)
     sets = Array(repeating: empty, count: (lags.max() ?? 0) + 1)
@@ -83,7 +88,7 @@ private struct LayerActivity {
     for word in newest.indices { sets[tokenCount % sets.count][word] = 0 }
   }
 
-  var activeFraction: Double { Double(activeTotal) / Double(max(1, tokenCount * neuronCount)) }
+  var activeFraction: Double { Double(activeTotal) / Double(max(1, tokenCount * wantedCount)) }
 
   var reuse: [Double] { zip(shared, compared).map { Double($0) / Double(max(1, $1)) } }
 }

@@ -4,8 +4,8 @@ import FlashWeights
 /// experts are chosen, as measured while the model decodes greedily: what `inspect` prints.
 package struct ActivityReport: Codable, Equatable, Sendable {
   package struct Layer: Codable, Equatable, Sendable {
-    /// The fraction of the layer's neurons that fires for a token, mean over tokens; 1 where no
-    /// neuron is ever silent (SiLU).
+    /// The fraction of the layer's neurons, or of those of a token's experts, that fires for a
+    /// token, mean over tokens; 1 where no neuron is ever silent (SiLU).
     package var activeFraction: Double
     /// For each of `lags`, the fraction of a token's active neurons that were active that many
     /// tokens before.

@@ -69,12 +69,11 @@ extension Decoder {
 }
 
 extension SparseFeedForward {
-  /// Notes the strides of neurons that are computed, counted from `first`; a set of all neurons is
-  /// not noted.
-  func trace(_ active: ActiveSet, first: Int, _ bundles: BundleLayout, layer: Int) {
+  /// Notes the strides of neurons that are computed; a set of all neurons is not noted.
+  func trace(_ active: ActiveSet, _ bundles: BundleLayout, layer: Int) {
     guard let recorder = core.recorder, let neurons = unsafe active.neurons else { return }
     unsafe recorder.record(
-      neurons: UnsafeBufferPointer(start: neurons, count: active.count), from: first,
+      neurons: UnsafeBufferPointer(start: neurons, count: active.count), from: 0,
       perStride: bundles.neuronsPerStride, layer: layer)
   }
 }

@@ -58,13 +58,14 @@ package import FlashWindow
     memory = parts.memory
     embedding = TokenEmbedding(core: core, weights: weights)
     rotary = parts.rotary
+    let feedForward = SparseFeedForward(
+      core: core, layers: weights.layers, mode: mode, sliceByteCount: parts.sliceByteCount,
+      predictor: parts.predictor, computesResidentGates: parts.computesResidentGates,
+      meter: parts.meter)
     layer = DecoderLayer(
       core: core, attention: Attention(core: core, cache: parts.cache, rotary: parts.rotary),
-      feedForward: SparseFeedForward(
-        core: core, mode: mode, sliceByteCount: parts.sliceByteCount, predictor: parts.predictor,
-        computesResidentGates: parts.computesResidentGates, meter: parts.meter),
-      experts: ExpertFeedForward(
-        core: core, layers: weights.layers, meter: parts.routingMeter))
+      feedForward: feedForward,
+      experts: ExpertFeedForward(core: core, neurons: feedForward, meter: parts.routingMeter))
   }
 
   /// Forgets all tokens.

@@ -111,16 +111,20 @@ import FlashWindow
 
   /// Rounds `[tokenCount, width]` as dot products with rows of `format` want it, into `prepared`,
   /// `[tokenCount, activationByteCount]`; nil: `scratch.activations`.
+  ///
+  /// - Parameter tokens: which rows of the input, `[tokenCount]`; nil for the first ones.
   func prepareActivations(
-    _ input: UnsafePointer<Float>, width: Int, tokenCount: Int, format: RowFormat,
+    _ input: UnsafePointer<Float>, width: Int, tokenCount: Int,
+    tokens: UnsafePointer<Int32>? = nil, format: RowFormat,
     into prepared: UnsafeMutableRawPointer? = nil
   ) {
     let prepared = unsafe prepared ?? scratch.activations
     let stride = scratch.shape.activationByteCount
-    split(tokenCount) { tokens in
-      for token in tokens {
+    split(tokenCount) { rows in
+      for row in rows {
+        let token = unsafe tokens.map { unsafe Int($0[row]) } ?? row
         unsafe kernels.prepareActivation(
-          input + token * width, width: width, format, into: prepared + token * stride)
+          input + token * width, width: width, format, into: prepared + row * stride)
       }
     }
   }

@@ -14,15 +14,15 @@ struct ScratchShape {
   var queryWidth: Int
   var keyValueWidth: Int
   var queryHeads: Int
-  /// Neurons of the widest layer; with experts, whose neurons are computed expert by expert, of the
-  /// widest shared one.
-  var feedForwardWidth: Int
-  /// Experts of the layer with most of them and those of a token, neurons of an expert, and whether
-  /// gate and up rows need prepared activations of their own; 0 without experts.
+  /// Neurons that are computed together at most: those of a layer, or of a token's experts.
+  var groupWidth: Int
+  /// Values of all neurons that are computed together for a chunk, or of its shared experts.
+  var valueCount: Int
+  /// Experts of the layer with most of them and those of a token; 0 without experts.
   var expertCount = 0
   var activeExpertCount = 0
-  var expertWidth = 0
-  var hasMixedExperts = false
+  /// Whether gate and up rows of some layer need prepared activations of their own.
+  var hasMixedInputs: Bool
   /// The largest rank of a predictor, and bytes of its prepared hidden state; 0 without predictors.
   var usesPredictor = false
   /// Whether the stream before attention's answer is needed when that is in it: where the parts of
@@ -43,9 +43,9 @@ struct ScratchShape {
 
   init(
     configuration: ModelConfiguration, kernels: Kernels, chunk: Int, threadCount: Int,
-    logitsRows: Int, contextLength: Int, predictor: SparsityPredictor?, hasMixedExperts: Bool
+    logitsRows: Int, contextLength: Int, predictor: SparsityPredictor?, hasMixedInputs: Bool
   ) {
-    self.hasMixedExperts = hasMixedExperts
+    self.hasMixedInputs = hasMixedInputs
     let layers = configuration.layers
     width = configuration.width
     headDimension = configuration.headDimension
@@ -53,15 +53,13 @@ struct ScratchShape {
     queryHeads = layers.map(\.queryHeads).max() ?? 0
     queryWidth = queryHeads * headDimension
     keyValueWidth = (layers.map(\.keyValueHeads).max() ?? 0) * headDimension
-    let widths = layers.map {
-      $0.expertCount == nil ? max($0.feedForwardWidth, $0.shared) : $0.shared
-    }
-    feedForwardWidth = widths.max() ?? 0
-    if let routing = configuration.routing {
-      activeExpertCount = routing.activeCount
-      expertCount = layers.map { $0.expertCount ?? 0 }.max() ?? 0
-      expertWidth = layers.map { $0.expertCount == nil ? 0 : $0.expertWidth }.max() ?? 0
-    }
+    activeExpertCount = configuration.routing?.activeCount ?? 0
+    expertCount = layers.map { $0.expertCount ?? 0 }.max() ?? 0
+    let widest = layers.map(\.expertWidth).max() ?? 0
+    // One token's experts are computed side by side, a chunk's one after another.
+    groupWidth = max(1, activeExpertCount) * widest
+    valueCount = max(
+      max(chunk, activeExpertCount) * widest, chunk * (layers.map(\.shared).max() ?? 0))
     self.chunk = chunk
     self.threadCount = threadCount
     self.logitsRows = logitsRows
@@ -105,35 +103,43 @@ struct ScratchShape {
   /// `[chunk, keyValueWidth]`.
   let keys: UnsafeMutablePointer<Float>
   let values: UnsafeMutablePointer<Float>
-  /// Prepared activations, `[chunk, activationByteCount]`.
+  /// Prepared activations, `[chunk, activationByteCount]`; for up rows, where their format is
+  /// another one, those below.
   let activations: UnsafeMutableRawPointer
-  /// Pre-activations of the deciding rows, `[chunk, feedForwardWidth]`.
+  let upActivations: UnsafeMutableRawPointer
+  /// Pre-activations of the deciding rows, `[valueCount]`: a row for each token, as wide as the
+  /// neurons are many that are computed together (`NeuronGroup`).
   let deciding: UnsafeMutablePointer<Float>
-  /// The other projection and then the neurons' outputs, `[chunk, feedForwardWidth]`.
+  /// The other projection and then the neurons' outputs, likewise.
   let neuronOutputs: UnsafeMutablePointer<Float>
   /// Sums of down columns in packed order, `[chunk, width]`.
   let accumulators: UnsafeMutablePointer<Float>
-  /// Row addresses, `[feedForwardWidth]`.
+  /// What is computed together, `[max(1, activeExpertCount)]`, the part of it that lies in a piece,
+  /// and what the next layer is guessed to want.
+  let runs: UnsafeMutablePointer<NeuronRun>
+  let clippedRuns: UnsafeMutablePointer<NeuronRun>
+  let guessedRuns: UnsafeMutablePointer<NeuronRun>
+  /// Row addresses, `[groupWidth]`.
   let rowAddresses: UnsafeMutablePointer<UnsafeRawPointer>
+  let upAddresses: UnsafeMutablePointer<UnsafeRawPointer>
   let downAddresses: UnsafeMutablePointer<UnsafeRawPointer>
-  /// Neurons that fire, ascending, and the strides they lie in, `[feedForwardWidth]`.
+  /// Neurons that fire, ascending, and the strides they lie in, `[groupWidth]`.
   let activeNeurons: UnsafeMutablePointer<Int32>
   let activeStrides: UnsafeMutablePointer<Int32>
   /// Where each active neuron's up product lies, and one token's products in order,
-  /// `[feedForwardWidth]`.
+  /// `[groupWidth]`.
   let upColumns: UnsafeMutablePointer<Int32>
   let orderedUp: UnsafeMutablePointer<Float>
-  /// Pre-activations that the next layer is guessed to have, `[feedForwardWidth]`, and strides
+  /// Pre-activations that the next layer is guessed to have, `[groupWidth]`, and strides
   /// ranked by them, `[guessCapacity]`.
   let guesses: UnsafeMutablePointer<Float>
   let guessedStrides: UnsafeMutablePointer<Int32>
   let guessedValues: UnsafeMutablePointer<Float>
-  /// With predictors: up rows beside `rowAddresses`, `[feedForwardWidth]`; a token's deciding and
-  /// up products in order, `[threadCount, 2, feedForwardWidth]`; the hidden states
-  /// `[chunk, predictorRank]`, the same prepared `[chunk, hiddenByteCount]`; and a bit for each
-  /// token and neuron, `[chunk, feedForwardWidth / 64]`.
-  let upAddresses: UnsafeMutablePointer<UnsafeRawPointer>
+  /// With predictors: a token's deciding and up products in order, `[threadCount, 2, groupWidth]`;
+  /// the states `[chunk, activationByteCount]`, the hidden states `[chunk, predictorRank]`, the
+  /// same prepared `[chunk, hiddenByteCount]`; and a bit for each token and neuron.
   let orderedProducts: UnsafeMutablePointer<Float>
+  let predictorInputs: UnsafeMutableRawPointer
   let hidden: UnsafeMutablePointer<Float>
   let preparedHidden: UnsafeMutableRawPointer
   let predictedSets: UnsafeMutablePointer<UInt64>
@@ -164,25 +170,35 @@ struct ScratchShape {
     unsafe values = arena.take(Float.self, chunk * shape.keyValueWidth)
     unsafe activations = UnsafeMutableRawPointer(
       arena.take(UInt8.self, chunk * shape.activationByteCount))
-    unsafe deciding = arena.take(Float.self, chunk * shape.feedForwardWidth)
-    unsafe neuronOutputs = arena.take(Float.self, chunk * shape.feedForwardWidth)
+    unsafe upActivations = UnsafeMutableRawPointer(
+      arena.take(UInt8.self, shape.hasMixedInputs ? chunk * shape.activationByteCount : 0))
+    unsafe deciding = arena.take(Float.self, shape.valueCount)
+    unsafe neuronOutputs = arena.take(Float.self, shape.valueCount)
     unsafe accumulators = arena.take(Float.self, chunk * shape.width)
-    unsafe rowAddresses = arena.take(UnsafeRawPointer.self, shape.feedForwardWidth)
-    unsafe downAddresses = arena.take(UnsafeRawPointer.self, shape.feedForwardWidth)
-    unsafe activeNeurons = arena.take(Int32.self, shape.feedForwardWidth)
-    unsafe activeStrides = arena.take(Int32.self, shape.feedForwardWidth)
-    unsafe upColumns = arena.take(Int32.self, shape.feedForwardWidth)
-    unsafe orderedUp = arena.take(Float.self, shape.feedForwardWidth)
-    unsafe guesses = arena.take(Float.self, shape.feedForwardWidth)
+    let runCount = max(1, shape.activeExpertCount)
+    unsafe runs = arena.take(NeuronRun.self, runCount)
+    unsafe clippedRuns = arena.take(NeuronRun.self, runCount)
+    unsafe guessedRuns = arena.take(NeuronRun.self, runCount)
+    unsafe rowAddresses = arena.take(UnsafeRawPointer.self, shape.groupWidth)
+    unsafe downAddresses = arena.take(UnsafeRawPointer.self, shape.groupWidth)
+    unsafe activeNeurons = arena.take(Int32.self, shape.groupWidth)
+    unsafe activeStrides = arena.take(Int32.self, shape.groupWidth)
+    unsafe upColumns = arena.take(Int32.self, shape.groupWidth)
+    unsafe orderedUp = arena.take(Float.self, shape.groupWidth)
+    unsafe guesses = arena.take(Float.self, shape.groupWidth)
     unsafe guessedStrides = arena.take(Int32.self, Self.guessCapacity)
     unsafe guessedValues = arena.take(Float.self, Self.guessCapacity)
-    let predicted = shape.usesPredictor ? shape.feedForwardWidth : 0
-    unsafe upAddresses = arena.take(UnsafeRawPointer.self, predicted)
+    let predicted = shape.usesPredictor ? shape.groupWidth : 0
+    unsafe upAddresses = arena.take(
+      UnsafeRawPointer.self, shape.expertCount > 0 ? shape.groupWidth : predicted)
     unsafe orderedProducts = arena.take(Float.self, shape.threadCount * 2 * predicted)
+    unsafe predictorInputs = UnsafeMutableRawPointer(
+      arena.take(UInt8.self, shape.usesPredictor ? chunk * shape.activationByteCount : 0))
     unsafe hidden = arena.take(Float.self, chunk * shape.predictorRank)
     unsafe preparedHidden = UnsafeMutableRawPointer(
       arena.take(UInt8.self, chunk * shape.hiddenByteCount))
-    unsafe predictedSets = arena.take(UInt64.self, chunk * ((predicted + 63) / 64))
+    unsafe predictedSets = arena.take(
+      UInt64.self, shape.usesPredictor ? shape.valueCount / 64 + max(chunk, runCount) : 0)
     experts = ExpertScratch(shape, arena)
     unsafe lookUpRows = arena.take(Int32.self, chunk)
     unsafe lookUpAddresses = arena.take(UnsafeRawPointer.self, chunk)

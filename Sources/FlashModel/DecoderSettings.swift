@@ -16,6 +16,12 @@ struct DecoderSettings {
   let valueFormat: KeyValueFormat
   /// There where `predicted` was asked for.
   let predictor: SparsityPredictor?
+  /// Of the neurons of a token's experts, those that are expected to fire.
+  private let activeFraction: Double
+
+  /// Between TurboSparse-Mixtral's tenth (arXiv 2406.05955) and SmallThinker's two fifths (arXiv
+  /// 2507.20984), where nothing is known of a model.
+  private static let assumedActiveFraction = 0.25
 
   init(
     manifest: StoreManifest, calibration: Calibration?, options: DecoderOptions
@@ -29,11 +35,6 @@ struct DecoderSettings {
           + "\(configuration.architecture) computes \(configuration.activation.rawValue), of which "
           + "no neuron is ever silent")
     }
-    if [.exact, .predicted].contains(options.sparsity), configuration.routing != nil {
-      throw .unsupported(
-        "--sparsity \(options.sparsity.rawValue): \(configuration.architecture) chooses experts by "
-          + "its router, exactly; neurons inside them are all computed")
-    }
     if options.sparsity == .predicted {
       guard let calibration, calibration.certificate != nil || options.allowsUnpriced else {
         throw .uncertified(hasPredictors: calibration?.predicts == true)
@@ -44,6 +45,9 @@ struct DecoderSettings {
     }
     self.manifest = manifest
     self.options = options
+    activeFraction =
+      calibration?.certificate?.trueActivity ?? manifest.synthetic?.targetActivity
+      ?? Self.assumedActiveFraction
     kernels = Kernels(isa)
     threadCount = max(1, options.threadCount ?? WorkerPool.physicalCoreCount)
     chunk = max(
@@ -111,10 +115,12 @@ struct DecoderSettings {
       case .auto:
         manifest.configuration.hasSilentNeurons ? .ifItFits : .no
       }
-    return MemoryDemand(
+    var demand = MemoryDemand(
       items: { settings.items(contextLength: $0) }, contextLength: options.contextLength,
       maximumContextLength: min(4096, maximumContextLength), exact: exact,
       predictorExtents: predictor?.extents, rowsPerChunk: chunk)
+    demand.activeFraction = activeFraction
+    return demand
   }
 
   /// Everything but weights.
@@ -146,6 +152,7 @@ struct DecoderSettings {
     guard options.sparsity != .dense, manifest.configuration.hasSilentNeurons else {
       return .dense
     }
+    if plan.windowUnit == .experts { return .dense }
     if case .streamed = plan.feedForward { return .dense }
     return .exact
   }
@@ -162,8 +169,8 @@ struct DecoderSettings {
     let shape = ScratchShape(
       configuration: configuration, kernels: kernels, chunk: chunk, threadCount: threadCount,
       logitsRows: options.logitsRowCapacity, contextLength: contextLength, predictor: predictor,
-      hasMixedExperts: manifest.bundles.contains {
-        $0.expertCount != nil && Set($0.parts.filter { $0.role != .down }.map(\.format)).count > 1
+      hasMixedInputs: manifest.bundles.contains {
+        $0.neuronCount > 0 && $0.inputFormats.gate != $0.inputFormats.up
       })
     let rotary = RotaryTables(configuration, chunk: chunk, scratch: arena)
     return Buffers(

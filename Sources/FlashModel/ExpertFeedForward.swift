@@ -9,14 +9,19 @@ import FlashWindow
 /// An expert's answer is one chain of operations of its own, and a token's sum is of its experts'
 /// answers, each times its score, in ascending order, and then the shared one's: so experts may be
 /// computed in any order, those in DRAM first, and the answer does not depend on where they were.
+/// In `dense` experts are brought in whole; where neurons are left out, as a layer's are.
 struct ExpertFeedForward {
   let core: DecoderCore
-  let layers: [LayerWeights]
+  /// What computes neurons one by one.
+  let neurons: SparseFeedForward
   /// Notes what is chosen and what was guessed, where somebody wants to know.
   let meter: RoutingMeter?
 
+  /// Whether neurons of a token's experts may be left out.
+  private var leavesOut: Bool { neurons.mode != .dense }
+
   /// Chooses the experts of `tokenCount` tokens from `input`, `[tokenCount, width]`, and begins to
-  /// bring them in.
+  /// bring in those that are wanted whole.
   func begin(
     _ weights: ExpertWeights, layer: Int, input: UnsafePointer<Float>, position: Int,
     tokenCount: Int
@@ -25,12 +30,13 @@ struct ExpertFeedForward {
     let scratch = core.scratch.experts
     let count = try unsafe ExpertRouter(core: core).route(
       weights, routing, layer: layer, input: input, position: position, tokenCount: tokenCount)
+    core.loadedExpertCount = count
     let experts = unsafe UnsafeBufferPointer(start: scratch.active, count: count)
+    if tokenCount == 1 { unsafe meter?.record(chosen: experts, layer: layer) }
+    guard !leavesOut else { return }
     unsafe core.recorder?.record(
       neurons: experts, from: 0, perStride: 1, layer: layer)
-    if tokenCount == 1 { unsafe meter?.record(chosen: experts, layer: layer) }
     core.neuronCount += count * core.residency.manifest.bundles[layer].neuronsPerExpert
-    core.loadedExpertCount = count
     try unsafe core.residency.beginExperts(layer: layer, experts: experts)
   }
 
@@ -47,18 +53,60 @@ struct ExpertFeedForward {
       unsafe core.observer?.observe(
         inputs: core.scratch.normed, unnormed: core.predictorInput(.feedForwardInput),
         tokenCount: tokenCount, layer: layer)
-      prepareInputs(weights, tokenCount: tokenCount)
-      try computeAll(weights, layer: layer, tokenCount: tokenCount)
-      core.residency.finishExperts()
+      core.prepareInputs(weights.bundles, tokenCount: tokenCount)
+      if leavesOut {
+        try computeNeurons(weights, layer: layer, tokenCount: tokenCount)
+      } else {
+        try computeAll(weights, layer: layer, tokenCount: tokenCount)
+        core.residency.finishExperts()
+      }
     }
     unsafe addAnswers(weights, tokenCount: tokenCount, to: output)
+  }
+
+  /// Computes what of the experts' neurons fires, or is predicted to: one token's experts side by
+  /// side, a chunk's one after another.
+  private func computeNeurons(
+    _ weights: LayerWeights, layer: Int, tokenCount: Int
+  ) throws(ReadFailure) {
+    let scratch = core.scratch
+    let bundles = weights.bundles
+    let count = core.loadedExpertCount
+    let perExpert = bundles.neuronsPerExpert
+    unsafe scratch.experts.answers.update(
+      repeating: 0, count: tokenCount * scratch.shape.activeExpertCount * bundles.width)
+    for index in 0..<count {
+      let expert = unsafe Int(scratch.experts.active[index])
+      let pairs = scratch.experts.pairs(of: expert)
+      let place = tokenCount == 1 ? index : 0
+      unsafe scratch.runs[place] = NeuronRun(
+        first: expert * perExpert, count: perExpert, column: place * perExpert,
+        accumulators: scratch.experts.answers + pairs.lowerBound * bundles.width)
+      guard tokenCount > 1 else { continue }
+      gather(pairs)
+      try unsafe neurons.compute(
+        weights,
+        NeuronGroup(
+          scratch, layer: layer, runCount: 1, tokenCount: pairs.count,
+          tokens: scratch.experts.tokenOfPair + pairs.lowerBound, stride: perExpert,
+          endsLayer: index == count - 1))
+    }
+    guard tokenCount == 1 else { return }
+    try unsafe neurons.compute(
+      weights,
+      NeuronGroup(
+        scratch, layer: layer, runCount: count, tokenCount: 1, stride: count * perExpert))
+    guard meter != nil else { return }
+    try core.lookingAhead { () throws(ReadFailure) in
+      try guessNext(after: layer, readsAhead: false)
+    }
   }
 
   /// The experts that are computed next, together.
   private struct Group {
     let limit: Int
     var count = 0
-    /// Rows of `gates` and `ups` that they take.
+    /// Rows of values that they take.
     var rowCount = 0
   }
 
@@ -120,29 +168,17 @@ struct ExpertFeedForward {
     let scratch = core.scratch.experts
     let expert = unsafe Int(scratch.active[place])
     let lent = try core.residency.takeExpert(place, expert, layer: layer)
-    let first = unsafe Int(scratch.firstPair[expert])
+    let pairs = scratch.pairs(of: expert)
     return unsafe ExpertWork(
       place: Int32(place), layer: Int32(layer), expert: Int32(expert), base: lent.base,
-      partsLieApart: lent.partsLieApart, firstNeuron: lent.firstNeuron, firstPair: first,
-      pairCount: Int(scratch.firstPair[expert + 1]) - first, firstRow: firstRow)
+      partsLieApart: lent.partsLieApart, firstNeuron: lent.firstNeuron,
+      firstPair: pairs.lowerBound, pairCount: pairs.count, firstRow: firstRow)
   }
 
   // MARK: Arithmetic
 
   /// Rows multiplied at a time, gate and then up: those of a stride, which lie side by side.
   private static let rowsPerBlock = 64
-
-  /// Prepares the normed states as gate and up rows want them.
-  private func prepareInputs(_ weights: LayerWeights, tokenCount: Int) {
-    let (gate, up) = weights.bundles.inputFormats
-    let scratch = core.scratch
-    unsafe core.prepareActivations(
-      scratch.normed, width: core.configuration.width, tokenCount: tokenCount, format: gate)
-    guard gate != up else { return }
-    unsafe core.prepareActivations(
-      scratch.normed, width: core.configuration.width, tokenCount: tokenCount, format: up,
-      into: scratch.experts.upActivations)
-  }
 
   /// Computes the first `count` experts of the group into `answers`.
   private func compute(_ weights: LayerWeights, _ count: Int, tokenCount: Int) {
@@ -151,7 +187,7 @@ struct ExpertFeedForward {
     let width = bundles.width
     let group = unsafe scratch.experts.group
     let isOneToken = tokenCount == 1
-    if !isOneToken { for index in 0..<count { unsafe gather(group[index], bundles) } }
+    if !isOneToken { for index in 0..<count { unsafe gather(group[index].pairs) } }
     let neurons = bundles.neuronsPerExpert
     for index in 0..<count {
       unsafe (scratch.experts.answers + group[index].firstPair * width).update(
@@ -177,8 +213,8 @@ struct ExpertFeedForward {
         let work = unsafe group[index]
         unsafe core.kernels.accumulate(
           format, width: width, columns: columns,
-          scatteredRows: scratch.experts.downAddresses + index * neurons, rowCount: neurons,
-          coefficients: scratch.experts.gates + work.firstRow * neurons,
+          scatteredRows: scratch.downAddresses + index * neurons, rowCount: neurons,
+          coefficients: scratch.deciding + work.firstRow * neurons,
           coefficientStride: neurons, tokenCount: work.pairCount,
           accumulators: scratch.experts.answers + work.firstPair * width,
           accumulatorStride: width)
@@ -188,18 +224,17 @@ struct ExpertFeedForward {
   }
 
   /// Copies the prepared states of an expert's tokens side by side.
-  private func gather(_ work: ExpertWork, _ bundles: BundleLayout) {
+  private func gather(_ pairs: Range<Int>) {
     let scratch = core.scratch
     let stride = scratch.shape.activationByteCount
-    let isMixed = bundles.inputFormats.gate != bundles.inputFormats.up
-    core.split(unsafe work.pairCount, granularity: 8) { pairs in
-      for pair in pairs {
-        let token = unsafe Int(scratch.experts.tokenOfPair[work.firstPair + pair])
-        unsafe (scratch.experts.gateInputs + pair * stride).copyMemory(
+    core.split(pairs.count, granularity: 8) { part in
+      for row in part {
+        let token = unsafe Int(scratch.experts.tokenOfPair[pairs.lowerBound + row])
+        unsafe (scratch.experts.gateInputs + row * stride).copyMemory(
           from: scratch.activations + token * stride, byteCount: stride)
-        guard isMixed else { continue }
-        unsafe (scratch.experts.upInputs + pair * stride).copyMemory(
-          from: scratch.experts.upActivations + token * stride, byteCount: stride)
+        guard scratch.shape.hasMixedInputs else { continue }
+        unsafe (scratch.experts.upInputs + row * stride).copyMemory(
+          from: scratch.upActivations + token * stride, byteCount: stride)
       }
     }
   }
@@ -212,30 +247,31 @@ struct ExpertFeedForward {
     _ work: ExpertWork, _ weights: LayerWeights, _ neurons: Range<Int>, slot: Int,
     isOneToken: Bool
   ) {
-    let scratch = core.scratch.experts
+    let scratch = core.scratch
     let bundles = weights.bundles
     let perExpert = bundles.neuronsPerExpert
-    let isMixed = bundles.inputFormats.gate != bundles.inputFormats.up
-    let gateInputs = unsafe isOneToken ? core.scratch.activations : scratch.gateInputs
+    let isMixed = scratch.shape.hasMixedInputs
+    let gateInputs = unsafe isOneToken ? scratch.activations : scratch.experts.gateInputs
     let upInputs =
-      unsafe isMixed ? (isOneToken ? scratch.upActivations : scratch.upInputs) : gateInputs
-    let gates = unsafe scratch.gates + work.firstRow * perExpert
-    let ups = unsafe scratch.ups + work.firstRow * perExpert
+      unsafe isMixed ? (isOneToken ? scratch.upActivations : scratch.experts.upInputs) : gateInputs
+    let gates = unsafe scratch.deciding + work.firstRow * perExpert
+    let ups = unsafe scratch.neuronOutputs + work.firstRow * perExpert
     let piece = unsafe NeuronPiece(
-      bundles: bundles, base: work.base, partsLieApart: work.partsLieApart)
+      bundles: bundles, base: work.base, partsLieApart: work.partsLieApart,
+      firstNeuron: work.firstNeuron)
     let isGated = core.family.isGated
     for first in stride(from: neurons.lowerBound, to: neurons.upperBound, by: Self.rowsPerBlock) {
       let block = first..<min(first + Self.rowsPerBlock, neurons.upperBound)
       let place = slot * perExpert + first
-      let inPiece = unsafe work.firstNeuron + first
+      let inLayer = unsafe Int(work.expert) * perExpert + first
       func fill(_ part: Int, _ addresses: UnsafeMutablePointer<UnsafeRawPointer>) {
         unsafe piece.fillAddresses(
-          ofPart: part, of: .all(block.count), from: inPiece, into: addresses + place)
+          ofPart: part, of: .all(inLayer..<inLayer + block.count), into: addresses + place)
       }
-      unsafe fill(bundles.parts.count - 1, scratch.gateAddresses)
+      unsafe fill(bundles.parts.count - 1, scratch.rowAddresses)
       unsafe fill(bundles.part(.down), scratch.downAddresses)
       unsafe multiply(
-        bundles.inputFormats.gate, bundles, scratch.gateAddresses + place, block, gateInputs,
+        bundles.inputFormats.gate, bundles, scratch.rowAddresses + place, block, gateInputs,
         work, gates)
       guard isGated else { continue }
       unsafe fill(bundles.part(.up), scratch.upAddresses)
@@ -298,8 +334,7 @@ struct ExpertFeedForward {
   private func addBias(
     _ bias: Int?, from first: Int, to values: UnsafeMutablePointer<Float>, _ count: Int
   ) {
-    guard let bias else { return }
-    let biases = unsafe core.residency.address(ofTensor: bias).assumingMemoryBound(to: Float.self)
+    guard let biases = unsafe core.bias(bias) else { return }
     unsafe core.kernels.add(biases + first, to: values, count: count)
   }
 
@@ -344,42 +379,16 @@ struct ExpertFeedForward {
 
   // MARK: Looking ahead
 
-  /// Applies the next layer's norm and router to this layer's state, and with `readsAhead` begins
-  /// to read the experts that it would choose.
-  ///
-  /// The residual stream changes little from layer to layer: on trained models 59 to 89 % of them
-  /// are wanted.
+  /// Notes the experts that the next layer's router would choose, and with `readsAhead` begins to
+  /// read them.
   private func guessNext(after layer: Int, readsAhead: Bool) throws(ReadFailure) {
-    guard layer + 1 < layers.count, let next = layers[layer + 1].experts,
-      let routing = core.family.routing
-    else { return }
-    let scratch = core.scratch
-    var state = unsafe UnsafePointer(scratch.residual)
-    if let norm = layers[layer + 1].feedForwardNorm, routing.readsLayerInput != true {
-      unsafe core.normalize(state, tokenCount: 1, norm: norm, into: scratch.experts.sums)
-      unsafe state = UnsafePointer(scratch.experts.sums)
-    }
-    let router = next.router.tensor
-    // `scratch.activations` has this layer's state, which its last experts are yet to take.
-    unsafe core.prepareActivations(
-      state, width: router.width, tokenCount: 1, format: router.format,
-      into: scratch.experts.gateInputs)
-    try unsafe core.project(
-      next.router, tokenCount: 1, activations: scratch.experts.gateInputs,
-      output: scratch.experts.logits, outputStride: router.rows)
-    let count = routing.activeCount
-    unsafe ExpertRouter.rank(
-      count, of: router.rows, scratch.experts.logits, into: scratch.experts.guesses)
+    let layers = neurons.layers
+    guard layer + 1 < layers.count else { return }
+    let count = try ExpertRouter(core: core).guess(layers[layer + 1])
+    guard count > 0 else { return }
     let guesses = unsafe UnsafeBufferPointer<Int32>(
-      start: scratch.experts.guesses, count: count)
+      start: core.scratch.experts.guesses, count: count)
     unsafe meter?.record(guessed: guesses, layer: layer + 1)
     if readsAhead { unsafe core.residency.lookAhead(layer: layer + 1, experts: guesses) }
-  }
-}
-
-extension BundleLayout {
-  /// The formats of the rows that states are multiplied with: without a gate both are up's.
-  var inputFormats: (gate: RowFormat, up: RowFormat) {
-    (parts[parts.count - 1].format, parts[part(.up)].format)
   }
 }

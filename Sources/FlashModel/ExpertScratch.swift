@@ -14,17 +14,9 @@
   let tokenOfPair: UnsafeMutablePointer<Int32>
   let pairOfChoice: UnsafeMutablePointer<Int32>
   /// The prepared activations of one expert's tokens, `[chunk, activationByteCount]`, for gate rows
-  /// and where their formats differ for up rows; and those of all tokens for up rows.
+  /// and where their formats differ for up rows.
   let gateInputs: UnsafeMutableRawPointer
   let upInputs: UnsafeMutableRawPointer
-  let upActivations: UnsafeMutableRawPointer
-  /// Products and then outputs of neurons, `[max(chunk, active), expert width]`.
-  let gates: UnsafeMutablePointer<Float>
-  let ups: UnsafeMutablePointer<Float>
-  /// Row addresses of the experts that are computed together, `[active, expert width]`.
-  let gateAddresses: UnsafeMutablePointer<UnsafeRawPointer>
-  let upAddresses: UnsafeMutablePointer<UnsafeRawPointer>
-  let downAddresses: UnsafeMutablePointer<UnsafeRawPointer>
   /// What each pair's expert answers, in packed order, `[chunk * active, width]`.
   let answers: UnsafeMutablePointer<Float>
   /// For each thread an answer in plain order and a sum, `[threadCount, 2, width]`.
@@ -37,7 +29,6 @@
   init(_ shape: ScratchShape, _ arena: ScratchArena) {
     let (chunk, active, experts) = (shape.chunk, shape.activeExpertCount, shape.expertCount)
     let isThere = experts > 0
-    let rows = isThere ? max(chunk, active) : 0
     let inputByteCount = isThere ? chunk * shape.activationByteCount : 0
     unsafe logits = arena.take(Float.self, chunk * experts)
     unsafe chosen = arena.take(Int32.self, chunk * active)
@@ -47,18 +38,17 @@
     unsafe tokenOfPair = arena.take(Int32.self, chunk * active)
     unsafe pairOfChoice = arena.take(Int32.self, chunk * active)
     unsafe gateInputs = UnsafeMutableRawPointer(arena.take(UInt8.self, inputByteCount))
-    let mixed = shape.hasMixedExperts ? inputByteCount : 0
-    unsafe upInputs = UnsafeMutableRawPointer(arena.take(UInt8.self, mixed))
-    unsafe upActivations = UnsafeMutableRawPointer(arena.take(UInt8.self, mixed))
-    unsafe gates = arena.take(Float.self, rows * shape.expertWidth)
-    unsafe ups = arena.take(Float.self, rows * shape.expertWidth)
-    unsafe gateAddresses = arena.take(UnsafeRawPointer.self, active * shape.expertWidth)
-    unsafe upAddresses = arena.take(UnsafeRawPointer.self, active * shape.expertWidth)
-    unsafe downAddresses = arena.take(UnsafeRawPointer.self, active * shape.expertWidth)
+    unsafe upInputs = UnsafeMutableRawPointer(
+      arena.take(UInt8.self, shape.hasMixedInputs ? inputByteCount : 0))
     unsafe answers = arena.take(Float.self, chunk * active * shape.width)
     unsafe sums = arena.take(Float.self, isThere ? 2 * shape.threadCount * shape.width : 0)
     unsafe group = arena.take(ExpertWork.self, active)
     unsafe guesses = arena.take(Int32.self, active)
+  }
+
+  /// The pairs of an expert.
+  func pairs(of expert: Int) -> Range<Int> {
+    unsafe Int(firstPair[expert])..<Int(firstPair[expert + 1])
   }
 }
 
@@ -70,11 +60,12 @@
   var expert: Int32
   var base: UnsafeRawPointer
   var partsLieApart: Bool
-  /// Its first neuron, counted from the base's.
+  /// The layer's neuron that is first at the base.
   var firstNeuron: Int
   /// Its pairs.
   var firstPair: Int
   var pairCount: Int
-  /// Where its neurons' values begin, in rows of `gates` and `ups`.
+  var pairs: Range<Int> { unsafe firstPair..<firstPair + pairCount }
+  /// Where its neurons' values begin, in rows of `scratch.deciding` and `scratch.neuronOutputs`.
   var firstRow: Int
 }

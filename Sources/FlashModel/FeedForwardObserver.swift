@@ -33,24 +33,22 @@ package protocol FeedForwardObserver: AnyObject {
 }
 
 extension SparseFeedForward {
-  func observeDecision(first: Int, count: Int, tokenCount: Int, layer: Int) {
+  func observeDecision(_ group: NeuronGroup) {
     guard let observer = core.observer else { return }
-    let scratch = core.scratch
-    unsafe observer.observe(
-      preActivations: scratch.deciding, stride: scratch.shape.feedForwardWidth,
-      tokenCount: tokenCount, first: first, count: count, layer: layer)
+    group.forEachRun(inColumns: 0..<group.neuronCount) { run, columns in
+      unsafe observer.observe(
+        preActivations: core.scratch.deciding + columns.lowerBound, stride: group.stride,
+        tokenCount: group.tokenCount, first: run.first, count: run.count, layer: group.layer)
+    }
   }
 
   /// - Parameter range: places in the set; their outputs lie there.
-  func observeOutputs(
-    _ active: ActiveSet, first: Int, _ range: Range<Int>, tokenCount: Int, layer: Int
-  ) {
+  func observeOutputs(_ group: NeuronGroup, _ active: ActiveSet, _ range: Range<Int>) {
     guard let observer = core.observer else { return }
-    let scratch = core.scratch
     unsafe observer.observe(
-      outputs: scratch.deciding + range.lowerBound, stride: scratch.shape.feedForwardWidth,
-      tokenCount: tokenCount, first: active.isAll ? first + range.lowerBound : first,
-      neurons: active.address(ofPlace: range.lowerBound), count: range.count, layer: layer)
+      outputs: core.scratch.deciding + range.lowerBound, stride: group.stride,
+      tokenCount: group.tokenCount, first: active.isAll ? active[range.lowerBound] : 0,
+      neurons: active.address(ofPlace: range.lowerBound), count: range.count, layer: group.layer)
   }
 }
 
@@ -59,19 +57,20 @@ extension ExpertFeedForward {
   func show(
     _ work: ExpertWork, _ weights: LayerWeights, to observer: any FeedForwardObserver
   ) {
-    let scratch = core.scratch.experts
+    let scratch = core.scratch
     let neurons = weights.bundles.neuronsPerExpert
     let (layer, first) = unsafe (Int(work.layer), Int(work.expert) * neurons)
-    let gates = unsafe scratch.gates + work.firstRow * neurons
+    let gates = unsafe scratch.deciding + work.firstRow * neurons
     unsafe observer.observe(
       expert: Int(work.expert),
       tokens: UnsafeBufferPointer(
-        start: scratch.tokenOfPair + work.firstPair, count: work.pairCount), layer: layer)
+        start: scratch.experts.tokenOfPair + work.firstPair, count: work.pairCount), layer: layer)
     unsafe observer.observe(
       preActivations: gates, stride: neurons, tokenCount: work.pairCount, first: first,
       count: neurons, layer: layer)
     unsafe activate(
-      work, weights, 0..<neurons, gates: gates, ups: scratch.ups + work.firstRow * neurons)
+      work, weights, 0..<neurons, gates: gates,
+      ups: scratch.neuronOutputs + work.firstRow * neurons)
     unsafe observer.observe(
       outputs: gates, stride: neurons, tokenCount: work.pairCount, first: first, neurons: nil,
       count: neurons, layer: layer)

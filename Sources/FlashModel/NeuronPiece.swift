@@ -5,43 +5,42 @@ import FlashWeights
 /// bundles of 6.9 KB are read at three quarters of that rate).
 @safe struct NeuronPiece {
   let bundles: BundleLayout
-  /// The first stride, or where parts lie apart the first neuron's row of the first part; the
-  /// stride's first neuron is the piece's neuron 0.
+  /// The first stride, or where parts lie apart the first neuron's row of the first part.
   let base: UnsafeRawPointer
   let partsLieApart: Bool
+  /// The layer's neuron that is the first stride's first.
+  let firstNeuron: Int
 
-  init(bundles: BundleLayout, base: UnsafeRawPointer, partsLieApart: Bool) {
+  init(bundles: BundleLayout, base: UnsafeRawPointer, partsLieApart: Bool, firstNeuron: Int) {
     self.bundles = bundles
     unsafe self.base = unsafe base
     self.partsLieApart = partsLieApart
+    self.firstNeuron = firstNeuron
   }
 
   /// Writes the address of one part of each neuron of `active`.
-  ///
-  /// - Parameter first: the piece's neuron that `active` counts from.
   func fillAddresses(
-    ofPart part: Int, of active: ActiveSet, from first: Int = 0,
-    into addresses: UnsafeMutablePointer<UnsafeRawPointer>
+    ofPart part: Int, of active: ActiveSet, into addresses: UnsafeMutablePointer<UnsafeRawPointer>
   ) {
     let perStride = bundles.neuronsPerStride
     guard perStride > 1, !partsLieApart else {
       let start =
         unsafe base
         + (partsLieApart
-          ? bundles.offsetApart(ofPart: part, neuron: first)
-          : bundles.offset(ofPart: part, neuron: 0) + first * bundles.stride)
+          ? bundles.offsetApart(ofPart: part, neuron: 0)
+          : bundles.offset(ofPart: part, neuron: 0))
       let distance =
         partsLieApart
         ? bundles.rowByteCount(ofPart: part) : bundles.stride
       for place in 0..<active.count {
-        unsafe addresses[place] = start + active[place] * distance
+        unsafe addresses[place] = start + (active[place] - firstNeuron) * distance
       }
       return
     }
     let row = bundles.offset(ofPart: part, neuron: 0)
     let distance = bundles.offset(ofPart: part, neuron: 1) - row
     for place in 0..<active.count {
-      let neuron = first + active[place]
+      let neuron = active[place] - firstNeuron
       unsafe addresses[place] =
         base + neuron / perStride * bundles.stride + row + neuron % perStride * distance
     }

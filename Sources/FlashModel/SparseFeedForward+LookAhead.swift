@@ -15,67 +15,90 @@ extension SparseFeedForward {
   /// Multiplies deciding rows of the next layer until this layer's reads came back, and ranks the
   /// strides that probably fire and are not in DRAM into `scratch.guessedStrides`, the likeliest
   /// first. Returns how many there are.
-  func guessNext(after layer: Int) -> Int {
-    let bundles = core.residency.manifest.bundles
-    guard layer + 1 < bundles.count else { return 0 }
-    let next = bundles[layer + 1]
-    let format = next.parts[next.parts.count - 1].format
-    // The prepared activation is this layer's, for its up rows.
-    guard bundles[layer].parts.allSatisfy({ $0.format == format }) else { return 0 }
-    let scratch = core.scratch
-    let rowByteCount = next.lastPartByteCount
-    let rows = unsafe core.residency.decidingRows(ofLayer: layer + 1)
-    let step = Self.rowsPerLook * core.pool.threadCount * next.neuronsPerStride
+  func guessNext(after group: NeuronGroup) throws(ReadFailure) -> Int {
+    guard let next = try guessedGroup(after: group) else { return 0 }
+    let bundles = layers[next.layer].bundles
+    // The prepared state is for this layer's rows.
+    guard bundles.inputFormats.gate == layers[group.layer].bundles.inputFormats.gate else {
+      return 0
+    }
+    let step = Self.rowsPerLook * core.pool.threadCount * bundles.neuronsPerStride
     var done = 0
     while done < next.neuronCount, !core.residency.isLoadComplete {
-      let neurons = done..<min(done + step, next.neuronCount)
+      let columns = done..<min(done + step, next.neuronCount)
       let parts = core.pool.threadCount
       // Not on the core, which would count it as arithmetic: it is no part of the answer.
       core.pool.run(parts) { part in
         let range = WorkerPool.split(
-          count: neurons.count, parts: parts, granularity: 16, index: part)
-        guard !range.isEmpty else { return }
-        let first = neurons.lowerBound + range.lowerBound
-        unsafe core.kernels.dot(
-          format, width: next.width, rows: rows + first * rowByteCount, rowStride: rowByteCount,
-          rowCount: range.count, activations: scratch.activations,
-          activationStride: scratch.shape.activationByteCount, tokenCount: 1,
-          output: scratch.guesses + first, outputStride: scratch.shape.feedForwardWidth)
+          count: columns.count, parts: parts, granularity: 16, index: part)
+        unsafe multiplyResident(
+          bundles, next,
+          columns.lowerBound + range.lowerBound..<columns.lowerBound + range.upperBound,
+          into: core.scratch.guesses)
       }
-      done = neurons.upperBound
+      done = columns.upperBound
     }
-    return rank(next, layer: layer + 1, neuronCount: done)
+    return rank(bundles, next, columnCount: done)
   }
 
   /// The same by the next layer's predictor, all at once; nothing where the reads are back already.
-  func predictNext(_ predictor: SparsityPredictor, after layer: Int) -> Int {
-    let bundles = core.residency.manifest.bundles
-    guard layer + 1 < bundles.count, !core.residency.isLoadComplete,
-      predictor.guess(layer: layer + 1, core: core)
+  func predictNext(
+    _ predictor: SparsityPredictor, after group: NeuronGroup
+  ) throws(ReadFailure) -> Int {
+    guard !core.residency.isLoadComplete, let next = try guessedGroup(after: group),
+      predictor.guess(next, core: core)
     else { return 0 }
-    return rank(bundles[layer + 1], layer: layer + 1, neuronCount: bundles[layer + 1].neuronCount)
+    return rank(layers[next.layer].bundles, next, columnCount: next.neuronCount)
+  }
+
+  /// The neurons of the next layer that may fire: all, or those of the experts that its router
+  /// would choose; nil where there are none.
+  private func guessedGroup(after group: NeuronGroup) throws(ReadFailure) -> NeuronGroup? {
+    let layer = group.layer + 1
+    guard layer < layers.count, layers[layer].bundles.neuronCount > 0 else { return nil }
+    let bundles = layers[layer].bundles
+    let experts = try ExpertRouter(core: core).guess(layers[layer])
+    let runs = unsafe core.scratch.guessedRuns
+    let count = bundles.neuronsPerExpert
+    for index in 0..<max(1, experts) {
+      let expert = experts == 0 ? 0 : unsafe Int(core.scratch.experts.guesses[index])
+      unsafe runs[index] = NeuronRun(
+        first: expert * count, count: count, column: index * count,
+        accumulators: core.scratch.accumulators)
+    }
+    return unsafe group.with(layer: layer, runs: UnsafePointer(runs), runCount: max(1, experts))
   }
 
   /// Begins to read what was guessed.
-  func lookAhead(after layer: Int, guessCount: Int) {
+  func lookAhead(after group: NeuronGroup, guessCount: Int) {
     unsafe core.residency.lookAhead(
-      layer: layer + 1,
+      layer: group.layer + 1,
       strides: UnsafeBufferPointer(start: core.scratch.guessedStrides, count: guessCount))
   }
 
-  /// Ranks the strides of the first `neuronCount` neurons by their largest guess above zero.
-  private func rank(_ bundles: BundleLayout, layer: Int, neuronCount: Int) -> Int {
+  /// Ranks the strides of the first `columnCount` columns by their largest guess above zero.
+  private func rank(_ bundles: BundleLayout, _ group: NeuronGroup, columnCount: Int) -> Int {
+    var count = 0
+    group.forEachRun(inColumns: 0..<columnCount) { run, columns in
+      rank(bundles, layer: group.layer, run, columns, &count)
+    }
+    return count
+  }
+
+  private func rank(
+    _ bundles: BundleLayout, layer: Int, _ run: NeuronRun, _ columns: Range<Int>,
+    _ count: inout Int
+  ) {
     let guesses = unsafe core.scratch.guesses
     let strides = unsafe core.scratch.guessedStrides
     let values = unsafe core.scratch.guessedValues
     let perStride = bundles.neuronsPerStride
-    var count = 0
-    var first = 0
-    while first < neuronCount {
-      let stride = first / perStride
-      let end = min(neuronCount, first + perStride)
+    var first = columns.lowerBound
+    while first < columns.upperBound {
+      let stride = (first + run.shift) / perStride
+      let end = min(columns.upperBound, first + perStride)
       var value = unsafe guesses[first]
-      for neuron in first + 1..<max(end, first + 1) { value = unsafe max(value, guesses[neuron]) }
+      for column in first + 1..<max(end, first + 1) { value = unsafe max(value, guesses[column]) }
       first = end
       let isFull = count == DecoderScratch.guessCapacity
       guard value > 0, unsafe !isFull || value > values[count - 1],
@@ -91,6 +114,5 @@ extension SparseFeedForward {
       unsafe strides[place] = Int32(stride)
       if !isFull { count += 1 }
     }
-    return count
   }
 }

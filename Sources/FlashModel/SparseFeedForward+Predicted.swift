@@ -10,80 +10,70 @@ import FlashWindow
 /// set lacks has output zero for it, as one whose gate is not positive. So what is loaded, and with
 /// whom a token shares a chunk, changes nothing.
 extension SparseFeedForward {
-  /// Adds what is predicted to `scratch.accumulators`.
+  /// Adds what is predicted of a group to its accumulators.
   func forwardPredicted(
-    _ predictor: SparsityPredictor, _ weights: LayerWeights, layer: Int, tokenCount: Int
+    _ predictor: SparsityPredictor, _ weights: LayerWeights, _ group: NeuronGroup
   ) throws(ReadFailure) {
-    let bundles = weights.bundles
-    let sets = core.predicting {
-      predictor.activeNeurons(
-        layer: layer, neuronCount: bundles.neuronCount, tokenCount: tokenCount, core: core)
-    }
-    if computesResidentGates {
-      nameResident(weights, layer: layer, sets, tokenCount: tokenCount)
-    }
-    let active = unsafe sets.union(
-      tokenCount: tokenCount, count: bundles.neuronCount, into: core.scratch.activeNeurons)
-    meter?.record(active, first: 0, layer: layer)
-    trace(active, first: 0, bundles, layer: layer)
-    core.neuronCount += active.count
+    let sets = core.predicting { predictor.activeNeurons(group, core: core) }
+    if computesResidentGates { nameResident(weights, group, sets) }
+    let active = unsafe sets.union(group, into: core.scratch.activeNeurons)
+    note(active, weights.bundles, layer: group.layer)
     guard core.residency.isWindowed else {
-      return try addInOrder(weights, layer: layer, active, sets, tokenCount: tokenCount)
+      return try addInOrder(weights, group, active, sets)
     }
     var done = 0
     while done < active.count {
-      done = try loadAndAdd(
-        predictor, weights, layer: layer, active, sets, from: done, tokenCount: tokenCount)
+      done = try loadAndAdd(predictor, weights, group, active, sets, from: done)
     }
   }
 
   /// Adds to each token's set the neurons whose bundles happen to be in DRAM and whose gates are
   /// positive for it: the one thing here that depends on the cache.
-  private func nameResident(
-    _ weights: LayerWeights, layer: Int, _ sets: PredictedSets, tokenCount: Int
-  ) {
+  private func nameResident(_ weights: LayerWeights, _ group: NeuronGroup, _ sets: PredictedSets) {
     guard sets.isSelective else { return }
     let bundles = weights.bundles
     let scratch = core.scratch
     let part = bundles.parts.count - 1
-    let gate = offset(ofPart: part, neuron: 0, bundles, layer: layer)
-    let distance = offset(ofPart: part, neuron: 1, bundles, layer: layer) - gate
+    let gate = offset(ofPart: part, neuron: 0, bundles, layer: group.layer)
+    let distance = offset(ofPart: part, neuron: 1, bundles, layer: group.layer) - gate
+    let tokens = 0..<group.tokenCount
     var count = 0
-    unsafe core.residency.forEachResidentStride(ofLayer: layer) { stride, base in
-      let first = stride * bundles.neuronsPerStride
-      for neuron in first..<min(first + bundles.neuronsPerStride, bundles.neuronCount) {
-        let tokens = 0..<tokenCount
-        if tokens.allSatisfy({ sets.contains(neuron, token: $0) }) { continue }
-        unsafe scratch.activeNeurons[count] = Int32(neuron)
-        unsafe scratch.rowAddresses[count] = base + gate + (neuron - first) * distance
-        count += 1
+    unsafe core.residency.forEachResidentStride(ofLayer: group.layer) { stride, base in
+      let neurons = bundles.neurons(ofStride: stride)
+      for index in 0..<group.runCount {
+        let run = unsafe group.runs[index]
+        for neuron in neurons.clamped(to: run.neurons) {
+          let column = neuron - run.shift
+          if tokens.allSatisfy({ sets.contains(column, token: $0) }) { continue }
+          unsafe scratch.activeNeurons[count] = Int32(column)
+          unsafe scratch.rowAddresses[count] =
+            base + gate + (neuron - neurons.lowerBound) * distance
+          count += 1
+        }
       }
     }
-    let format = bundles.parts[bundles.parts.count - 1].format
-    prepareNormed(format, tokenCount: tokenCount)
     unsafe multiply(
-      format, rows: scratch.rowAddresses, count: count, tokenCount: tokenCount,
-      into: scratch.deciding)
-    let bias = unsafe bias(weights.decidingBias)
+      bundles.inputFormats.gate, rows: scratch.rowAddresses, 0..<count, group,
+      group.decidingInputs, into: scratch.deciding)
+    let bias = unsafe core.bias(weights.decidingBias)
     let threshold = core.family.firingThreshold
-    for token in 0..<tokenCount {
-      let gates = unsafe scratch.deciding + token * scratch.shape.feedForwardWidth
+    for token in tokens {
+      let gates = unsafe scratch.deciding + token * group.stride
       for index in 0..<count {
-        let neuron = unsafe Int(scratch.activeNeurons[index])
-        let gate = unsafe gates[index] + (bias.map { unsafe $0[neuron] } ?? 0)
-        if gate > threshold { sets.insert(neuron, token: token) }
+        let column = unsafe Int(scratch.activeNeurons[index])
+        let gate = unsafe gates[index] + (bias.map { unsafe $0[group.neuron(at: column)] } ?? 0)
+        if gate > threshold { sets.insert(column, token: token) }
       }
     }
   }
 
   /// All bundles are resident.
   private func addInOrder(
-    _ weights: LayerWeights, layer: Int, _ active: ActiveSet, _ sets: PredictedSets,
-    tokenCount: Int
+    _ weights: LayerWeights, _ group: NeuronGroup, _ active: ActiveSet, _ sets: PredictedSets
   ) throws(ReadFailure) {
     let bundles = weights.bundles
     let scratch = core.scratch
-    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base, partsLieApart in
+    try unsafe core.residency.withStrides(ofLayer: group.layer) { strides, base, partsLieApart in
       precondition(!partsLieApart, "what is predicted lies in bundles")
       let first = strides.lowerBound * bundles.neuronsPerStride
       let end = min(bundles.neuronCount, strides.upperBound * bundles.neuronsPerStride)
@@ -98,38 +88,43 @@ extension SparseFeedForward {
         unsafe scratch.upColumns[column] = Int32(column)
         unsafe note(bundle, rows, neuron, column: column, index: column)
       }
-      multiplyRows(weights, columns: 0..<range.count, tokenCount: tokenCount)
-      activatePredicted(weights, active, sets, range, tokenCount: tokenCount)
-      addDown(bundles, active, first: 0, range, tokenCount: tokenCount)
+      multiplyRows(weights, group, columns: 0..<range.count)
+      activatePredicted(weights, group, active, sets, range)
+      addDown(bundles, group, active, range)
     }
   }
 
   /// Loads as many of the active neurons as there is room for, computing those that are in DRAM
   /// while the others fly, and adds them. Returns the place of the first one that is left.
   private func loadAndAdd(
-    _ predictor: SparsityPredictor, _ weights: LayerWeights, layer: Int, _ active: ActiveSet,
-    _ sets: PredictedSets, from start: Int, tokenCount: Int
+    _ predictor: SparsityPredictor, _ weights: LayerWeights, _ group: NeuronGroup,
+    _ active: ActiveSet, _ sets: PredictedSets, from start: Int
   ) throws(ReadFailure) -> Int {
     let bundles = weights.bundles
+    let layer = group.layer
     let strides = unsafe core.scratch.activeStrides
     let strideCount = unsafe active.collectStrides(
       from: start, neuronsPerStride: bundles.neuronsPerStride, into: strides)
     let load = try unsafe core.residency.beginLoading(
-      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount), isAll: true)
+      layer: layer, strides: UnsafeBufferPointer(start: strides, count: strideCount),
+      isAll: group.endsLayer)
     let lastStride = unsafe Int(strides[load.strideCount - 1])
     let loaded = active.firstPlace(
       atLeast: (lastStride + 1) * bundles.neuronsPerStride, from: start)
-    let end = wholeGroups(start..<loaded, active, bundles).upperBound
+    let end = wholeGroups(start..<loaded, active, bundles, group).upperBound
     let hits = fillBundles(load, active, start..<end, bundles, layer: layer)
-    multiplyRows(weights, columns: 0..<hits, tokenCount: tokenCount)
-    let looksAhead = core.residency.looksAhead && tokenCount == 1 && end == active.count
+    multiplyRows(weights, group, columns: 0..<hits)
+    let looksAhead = core.residency.looksAhead && group.isWholeToken && end == active.count
     let guessCount =
-      looksAhead ? core.lookingAhead { predictNext(predictor, after: layer) } : 0
+      looksAhead
+      ? try core.lookingAhead { () throws(ReadFailure) in
+        try predictNext(predictor, after: group)
+      } : 0
     try core.residency.finishLoading()
-    if guessCount > 0 { core.lookingAhead { lookAhead(after: layer, guessCount: guessCount) } }
-    multiplyRows(weights, columns: hits..<(end - start), tokenCount: tokenCount)
-    activatePredicted(weights, active, sets, start..<end, tokenCount: tokenCount)
-    addDown(bundles, active, first: 0, start..<end, tokenCount: tokenCount)
+    if guessCount > 0 { core.lookingAhead { lookAhead(after: group, guessCount: guessCount) } }
+    multiplyRows(weights, group, columns: hits..<(end - start))
+    activatePredicted(weights, group, active, sets, start..<end)
+    addDown(bundles, group, active, start..<end)
     return end
   }
 
@@ -187,61 +182,52 @@ extension SparseFeedForward {
   }
 
   /// Multiplies deciding rows into `scratch.deciding` and up rows into `scratch.neuronOutputs`,
-  /// both by column.
-  private func multiplyRows(_ weights: LayerWeights, columns: Range<Int>, tokenCount: Int) {
-    guard !columns.isEmpty else { return }
+  /// both by column of the load.
+  private func multiplyRows(_ weights: LayerWeights, _ group: NeuronGroup, columns: Range<Int>) {
     let scratch = core.scratch
-    let parts = weights.bundles.parts
-    let deciding = parts[parts.count - 1].format
-    prepareNormed(deciding, tokenCount: tokenCount)
+    let formats = weights.bundles.inputFormats
     unsafe multiply(
-      deciding, rows: scratch.rowAddresses + columns.lowerBound, count: columns.count,
-      tokenCount: tokenCount, into: scratch.deciding + columns.lowerBound)
+      formats.gate, rows: scratch.rowAddresses, columns, group, group.decidingInputs,
+      into: scratch.deciding)
     guard core.configuration.isGated else { return }
-    let up = parts[weights.bundles.part(.up)].format
-    if up != deciding { prepareNormed(up, tokenCount: tokenCount) }
     unsafe multiply(
-      up, rows: scratch.upAddresses + columns.lowerBound, count: columns.count,
-      tokenCount: tokenCount, into: scratch.neuronOutputs + columns.lowerBound)
+      formats.up, rows: scratch.upAddresses, columns, group, group.upInputs,
+      into: scratch.neuronOutputs)
   }
 
   /// Turns the products of the places `range` into outputs `scratch.deciding[t][place]`, zero where
   /// a token's own set lacks the neuron.
   private func activatePredicted(
-    _ weights: LayerWeights, _ active: ActiveSet, _ sets: PredictedSets, _ range: Range<Int>,
-    tokenCount: Int
+    _ weights: LayerWeights, _ group: NeuronGroup, _ active: ActiveSet, _ sets: PredictedSets,
+    _ range: Range<Int>
   ) {
     let scratch = core.scratch
-    let stride = scratch.shape.feedForwardWidth
-    let decidingBias = unsafe bias(weights.decidingBias)
-    let upBias = unsafe bias(weights.upBias)
+    let decidingBias = unsafe core.bias(weights.decidingBias)
+    let upBias = unsafe core.bias(weights.upBias)
     let isGated = core.configuration.isGated
     core.run(scratch.shape.threadCount) { part in
       let tokens = WorkerPool.split(
-        count: tokenCount, parts: scratch.shape.threadCount, granularity: 1, index: part)
-      let deciding = unsafe scratch.orderedProducts + 2 * part * stride
-      let up = unsafe deciding + stride
+        count: group.tokenCount, parts: scratch.shape.threadCount, granularity: 1, index: part)
+      let deciding = unsafe scratch.orderedProducts + 2 * part * scratch.shape.groupWidth
+      let up = unsafe deciding + scratch.shape.groupWidth
       for token in tokens {
-        let products = unsafe scratch.deciding + token * stride
-        let upProducts = unsafe scratch.neuronOutputs + token * stride
-        for index in 0..<range.count {
-          let neuron = active[range.lowerBound + index]
-          let column = unsafe Int(scratch.upColumns[index])
-          var value = unsafe products[column]
-          if let decidingBias = unsafe decidingBias { unsafe value += decidingBias[neuron] }
-          unsafe deciding[index] = sets.contains(neuron, token: token) ? value : 0
-          guard isGated else { continue }
-          unsafe up[index] = upProducts[column] + (upBias.map { unsafe $0[neuron] } ?? 0)
+        let products = unsafe scratch.deciding + token * group.stride
+        let upProducts = unsafe scratch.neuronOutputs + token * group.stride
+        group.forEachRun(of: active, range) { run, places in
+          for place in places {
+            let neuron = active[place]
+            let index = place - range.lowerBound
+            let column = unsafe Int(scratch.upColumns[index])
+            var value = unsafe products[column]
+            if let decidingBias = unsafe decidingBias { unsafe value += decidingBias[neuron] }
+            unsafe deciding[index] = sets.contains(neuron - run.shift, token: token) ? value : 0
+            guard isGated else { continue }
+            unsafe up[index] = upProducts[column] + (upBias.map { unsafe $0[neuron] } ?? 0)
+          }
         }
         unsafe activate(
           deciding, up: up, range.count, into: products + range.lowerBound)
       }
-    }
-  }
-
-  private func bias(_ tensor: Int?) -> UnsafePointer<Float>? {
-    unsafe tensor.map {
-      unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
     }
   }
 }

@@ -3,70 +3,71 @@ import FlashKernels
 import FlashWeights
 import FlashWindow
 
-/// The steps of a feed-forward piece, each over all tokens of the chunk.
+/// The steps of a feed-forward piece, each over all tokens of the group.
 ///
-/// `scratch.deciding` first holds pre-activations by neuron and then outputs by place in the active
-/// set: a place is never behind its neuron, so outputs are written over what was already used.
+/// `scratch.deciding` first holds pre-activations by column and then outputs by place in the active
+/// set: a place is never behind its column, so outputs are written over what was already used.
 extension SparseFeedForward {
-  /// Multiplies the deciding rows at `scratch.rowAddresses` into `deciding[t][0..<count]`.
-  func decide(_ weights: LayerWeights, first: Int, count: Int, tokenCount: Int) {
+  /// Multiplies the deciding rows at `scratch.rowAddresses` into the group's columns of
+  /// `scratch.deciding`.
+  func decide(_ weights: LayerWeights, _ group: NeuronGroup) {
     let scratch = core.scratch
-    let parts = weights.bundles.parts
-    let part = parts[parts.count - 1]
-    if first == 0 || parts.contains(where: { $0.format != part.format }) {
-      prepareNormed(part.format, tokenCount: tokenCount)
-    }
+    let columns = 0..<group.neuronCount
     unsafe multiply(
-      part.format, rows: scratch.rowAddresses, count: count, tokenCount: tokenCount,
-      into: scratch.deciding)
-    unsafe addDecidingBias(
-      weights, first: first, count: count, tokenCount: tokenCount, to: scratch.deciding)
+      weights.bundles.inputFormats.gate, rows: scratch.rowAddresses, columns, group,
+      group.decidingInputs, into: scratch.deciding)
+    group.forEachRun(inColumns: columns) { run, columns in
+      addDecidingBias(weights, group, run, columns)
+    }
+    observeDecision(group)
   }
 
-  /// Adds the bias of `count` neurons from `first` on to `values[t][0..<count]`.
+  /// Adds the bias of a run's neurons to their columns of `scratch.deciding`.
   func addDecidingBias(
-    _ weights: LayerWeights, first: Int, count: Int, tokenCount: Int,
-    to values: UnsafeMutablePointer<Float>
+    _ weights: LayerWeights, _ group: NeuronGroup, _ run: NeuronRun, _ columns: Range<Int>
   ) {
-    guard let bias = weights.decidingBias else { return }
-    let biases = unsafe core.residency.address(ofTensor: bias).assumingMemoryBound(to: Float.self)
-    for token in 0..<tokenCount {
+    guard let bias = unsafe core.bias(weights.decidingBias) else { return }
+    for token in 0..<group.tokenCount {
       unsafe core.kernels.add(
-        biases + first, to: values + token * core.scratch.shape.feedForwardWidth, count: count)
+        bias + columns.lowerBound + run.shift,
+        to: core.scratch.deciding + token * group.stride + columns.lowerBound,
+        count: columns.count)
     }
   }
 
-  /// The neurons of a piece that are computed, counted from the piece's first: those that fire, in
-  /// `exact` and where a meter wants to know.
-  func activeSet(count: Int, tokenCount: Int) -> ActiveSet {
-    guard mode == .exact || meter != nil && core.family.activation.isSparse else {
-      core.neuronCount += count
-      return .all(count)
+  /// The neurons that are computed: those that fire, in `exact` and where a meter wants to know.
+  func activeSet(_ group: NeuronGroup) -> ActiveSet {
+    let isSelective = mode == .exact || meter != nil && core.family.activation.isSparse
+    if !isSelective, group.runCount == 1 { return unsafe .all(group.runs[0].neurons) }
+    var count = 0
+    group.forEachRun(inColumns: 0..<group.neuronCount) { run, columns in
+      count = firing(run, columns, group, after: count)
     }
-    let active = firing(0..<count, tokenCount: tokenCount, after: 0)
-    core.neuronCount += active
-    return unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: active)
+    return unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: count)
   }
 
-  /// Writes the neurons of a range that fire for some token behind the first `active` of
-  /// `scratch.activeNeurons`; returns how many those are then.
-  func firing(_ neurons: Range<Int>, tokenCount: Int, after active: Int) -> Int {
+  /// Writes the neurons of some columns of a run that fire for some token behind the first `active`
+  /// of `scratch.activeNeurons`; returns how many those are then.
+  func firing(
+    _ run: NeuronRun, _ columns: Range<Int>, _ group: NeuronGroup, after active: Int
+  ) -> Int {
     let values = unsafe core.scratch.deciding
     let found = unsafe core.scratch.activeNeurons
     let threshold = core.family.firingThreshold
-    let stride = core.scratch.shape.feedForwardWidth
+    let shift = run.shift
     var active = active
-    if tokenCount == 1 {
+    if group.tokenCount == 1 {
       // Written always and kept sometimes: one in twelve fires, which no branch predictor learns.
-      for neuron in neurons {
-        unsafe found[active] = Int32(truncatingIfNeeded: neuron)
-        active &+= unsafe values[neuron] > threshold ? 1 : 0
+      for column in columns {
+        unsafe found[active] = Int32(truncatingIfNeeded: column &+ shift)
+        active &+= unsafe values[column] > threshold ? 1 : 0
       }
       return active
     }
-    for neuron in neurons {
-      for token in 0..<tokenCount where unsafe values[token * stride + neuron] > threshold {
-        unsafe found[active] = Int32(neuron)
+    for column in columns {
+      for token in 0..<group.tokenCount
+      where unsafe values[token * group.stride + column] > threshold {
+        unsafe found[active] = Int32(column + shift)
         active += 1
         break
       }
@@ -76,17 +77,10 @@ extension SparseFeedForward {
 
   /// Multiplies the up rows at `scratch.rowAddresses[columns]` into the same columns of
   /// `scratch.neuronOutputs`.
-  func multiplyUp(_ weights: LayerWeights, columns: Range<Int>, tokenCount: Int) {
-    guard !columns.isEmpty else { return }
-    let scratch = core.scratch
-    let parts = weights.bundles.parts
-    let format = parts[weights.bundles.part(.up)].format
-    if format != parts[parts.count - 1].format {
-      prepareNormed(format, tokenCount: tokenCount)
-    }
+  func multiplyUp(_ weights: LayerWeights, _ group: NeuronGroup, columns: Range<Int>) {
     unsafe multiply(
-      format, rows: scratch.rowAddresses + columns.lowerBound, count: columns.count,
-      tokenCount: tokenCount, into: scratch.neuronOutputs + columns.lowerBound)
+      weights.bundles.inputFormats.up, rows: core.scratch.rowAddresses, columns, group,
+      group.upInputs, into: core.scratch.neuronOutputs)
   }
 
   /// Turns pre-activations of the places `range` into the neurons' outputs.
@@ -94,24 +88,18 @@ extension SparseFeedForward {
   /// - Parameter columns: for each place, counted from the range's first, the column of its up
   ///   product; nil where they are in order.
   func activate(
-    _ weights: LayerWeights, _ active: ActiveSet, first: Int, _ range: Range<Int>,
-    columns: UnsafePointer<Int32>?, tokenCount: Int
+    _ weights: LayerWeights, _ group: NeuronGroup, _ active: ActiveSet, _ range: Range<Int>,
+    columns: UnsafePointer<Int32>?
   ) {
     let scratch = core.scratch
-    let stride = scratch.shape.feedForwardWidth
-    let upBias = unsafe weights.upBias.map {
-      unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self) + first
-    }
+    let upBias = unsafe core.bias(weights.upBias)
     // Cut by places, so that one token uses all threads; moving a value to its place in the set
     // crosses the cuts, so that is done before.
-    for token in 0..<tokenCount where !active.isAll {
-      let values = unsafe scratch.deciding + token * stride
-      for place in range { unsafe values[place] = values[active[place]] }
-    }
+    if !active.isAll { moveToPlaces(group, active, range) }
     core.split(range.count, granularity: 64) { part in
-      for token in 0..<tokenCount {
-        let values = unsafe scratch.deciding + token * stride + range.lowerBound
-        var up = unsafe scratch.neuronOutputs + token * stride
+      for token in 0..<group.tokenCount {
+        let values = unsafe scratch.deciding + token * group.stride + range.lowerBound
+        var up = unsafe scratch.neuronOutputs + token * group.stride
         if let columns = unsafe columns {
           for index in part {
             unsafe scratch.orderedUp[index] = up[Int(columns[index])]
@@ -123,6 +111,17 @@ extension SparseFeedForward {
         }
         let outputs = unsafe values + part.lowerBound
         unsafe activate(outputs, up: up + part.lowerBound, part.count, into: outputs)
+      }
+    }
+  }
+
+  /// Moves pre-activations from their columns to the places `range`, which are never behind them.
+  private func moveToPlaces(_ group: NeuronGroup, _ active: ActiveSet, _ range: Range<Int>) {
+    group.forEachRun(of: active, range) { run, places in
+      let shift = run.shift
+      for token in 0..<group.tokenCount {
+        let values = unsafe core.scratch.deciding + token * group.stride
+        for place in places { unsafe values[place] = values[active[place] - shift] }
       }
     }
   }
@@ -145,12 +144,13 @@ extension SparseFeedForward {
   }
 
   /// Adds the down columns at `scratch.downAddresses`, weighted by the outputs of the places
-  /// `range`, in neuron order; threads take columns, so every sum is one chain.
+  /// `range`, in neuron order to the runs' accumulators; threads take columns, so every sum is one
+  /// chain.
   ///
-  /// - Parameter first: the layer's neuron that `active` counts from.
-  /// - Precondition: the places are whole groups of neurons (`RowFormat.neuronsPerGroup`).
+  /// - Precondition: the places are whole groups of neurons (`RowFormat.neuronsPerGroup`), counted
+  ///   from each run's first.
   func addDown(
-    _ bundles: BundleLayout, _ active: ActiveSet, first: Int, _ range: Range<Int>, tokenCount: Int
+    _ bundles: BundleLayout, _ group: NeuronGroup, _ active: ActiveSet, _ range: Range<Int>
   ) {
     core.arithmetic = .down
     defer { core.arithmetic = .gateUp }
@@ -158,13 +158,17 @@ extension SparseFeedForward {
     let format = bundles.parts[bundles.part(.down)].format
     let granularity = core.kernels.columnGranularity(format, width: bundles.width)
     core.split(bundles.width, granularity: granularity) { columns in
-      unsafe core.kernels.accumulate(
-        format, width: bundles.width, columns: columns, scatteredRows: scratch.downAddresses,
-        rowCount: range.count, firstNeuron: first + (active.isAll ? range.lowerBound : 0),
-        neurons: active.neurons.map { unsafe $0 + range.lowerBound },
-        coefficients: scratch.deciding + range.lowerBound,
-        coefficientStride: scratch.shape.feedForwardWidth, tokenCount: tokenCount,
-        accumulators: scratch.accumulators, accumulatorStride: bundles.width)
+      group.forEachRun(of: active, range) { run, places in
+        unsafe core.kernels.accumulate(
+          format, width: bundles.width, columns: columns,
+          scatteredRows: scratch.downAddresses + places.lowerBound - range.lowerBound,
+          rowCount: places.count,
+          firstNeuron: (active.isAll ? active[places.lowerBound] : 0) - run.first,
+          neurons: active.address(ofPlace: places.lowerBound),
+          coefficients: scratch.deciding + places.lowerBound, coefficientStride: group.stride,
+          tokenCount: group.tokenCount, accumulators: run.accumulators,
+          accumulatorStride: bundles.width)
+      }
     }
   }
 
@@ -175,9 +179,7 @@ extension SparseFeedForward {
     let scratch = core.scratch
     let bundles = weights.bundles
     let format = bundles.parts[bundles.part(.down)].format
-    let bias = unsafe weights.downBias.map {
-      unsafe core.residency.address(ofTensor: $0).assumingMemoryBound(to: Float.self)
-    }
+    let bias = unsafe core.bias(weights.downBias)
     for token in 0..<tokenCount {
       let row = unsafe output + token * bundles.width
       unsafe core.kernels.addUnpacked(
@@ -189,23 +191,20 @@ extension SparseFeedForward {
     }
   }
 
-  func prepareNormed(_ format: RowFormat, tokenCount: Int) {
-    unsafe core.prepareActivations(
-      core.scratch.normed, width: core.configuration.width, tokenCount: tokenCount,
-      format: format)
-  }
-
+  /// Multiplies the rows at `rows[columns]` with the group's inputs into the same columns of
+  /// `output`.
   func multiply(
-    _ format: RowFormat, rows: UnsafePointer<UnsafeRawPointer>, count: Int, tokenCount: Int,
-    into output: UnsafeMutablePointer<Float>
+    _ format: RowFormat, rows: UnsafePointer<UnsafeRawPointer>, _ columns: Range<Int>,
+    _ group: NeuronGroup, _ inputs: UnsafeRawPointer, into output: UnsafeMutablePointer<Float>
   ) {
+    guard !columns.isEmpty else { return }
     let shape = core.scratch.shape
-    core.split(count) { part in
+    core.split(columns.count) { part in
+      let first = columns.lowerBound + part.lowerBound
       unsafe core.kernels.dot(
-        format, width: shape.width, scatteredRows: rows + part.lowerBound, rowCount: part.count,
-        activations: core.scratch.activations, activationStride: shape.activationByteCount,
-        tokenCount: tokenCount, output: output + part.lowerBound,
-        outputStride: shape.feedForwardWidth)
+        format, width: shape.width, scatteredRows: rows + first, rowCount: part.count,
+        activations: inputs, activationStride: shape.activationByteCount,
+        tokenCount: group.tokenCount, output: output + first, outputStride: group.stride)
     }
   }
 }

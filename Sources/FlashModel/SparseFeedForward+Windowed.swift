@@ -36,111 +36,120 @@ extension SparseFeedForward {
     var failure: ReadFailure?
   }
 
-  private static func slice(_ index: Int, of count: Int, _ bundles: BundleLayout) -> Range<Int> {
-    WorkerPool.split(
-      count: bundles.neuronCount, parts: count, granularity: 64 * bundles.neuronsPerStride,
-      index: index)
+  private static func slice(_ index: Int, of count: Int, _ columns: Int, perStride: Int) -> Range<
+    Int
+  > {
+    WorkerPool.split(count: columns, parts: count, granularity: 64 * perStride, index: index)
   }
 
-  /// Finds what fires of neurons that were multiplied, and begins to load it.
+  /// Finds what fires in columns that were multiplied, and begins to load it.
   private func ask(
-    _ asked: inout Asked, _ neurons: Range<Int>, _ weights: LayerWeights, layer: Int,
-    tokenCount: Int
+    _ asked: inout Asked, _ columns: Range<Int>, _ weights: LayerWeights, _ group: NeuronGroup
   ) {
-    guard !neurons.isEmpty, asked.failure == nil else { return }
-    unsafe addDecidingBias(
-      weights, first: neurons.lowerBound, count: neurons.count, tokenCount: tokenCount,
-      to: core.scratch.deciding + neurons.lowerBound)
-    asked.activeCount = firing(neurons, tokenCount: tokenCount, after: asked.activeCount)
+    guard !columns.isEmpty, asked.failure == nil else { return }
+    group.forEachRun(inColumns: columns) { run, columns in
+      addDecidingBias(weights, group, run, columns)
+      asked.activeCount = firing(run, columns, group, after: asked.activeCount)
+    }
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
     do throws(ReadFailure) {
       try extend(
-        &asked.progress, by: active, weights.bundles, layer: layer,
-        isAll: neurons.upperBound == weights.bundles.neuronCount)
+        &asked.progress, by: active, weights.bundles, group,
+        isAll: columns.upperBound == group.neuronCount)
     } catch {
       asked.failure = error
     }
   }
 
-  func forwardWindowed(
-    _ weights: LayerWeights, layer: Int, tokenCount: Int
-  ) throws(ReadFailure) {
+  func forwardWindowed(_ weights: LayerWeights, _ group: NeuronGroup) throws(ReadFailure) {
     let bundles = weights.bundles
-    prepareNormed(bundles.parts[bundles.parts.count - 1].format, tokenCount: tokenCount)
+    let (count, perStride) = (group.neuronCount, bundles.neuronsPerStride)
     let sliceCount =
-      tokenCount > Self.slicedTokenCount || !core.residency.overlapsReads
-      ? 1 : max(1, bundles.neuronCount * bundles.lastPartByteCount / sliceByteCount)
+      group.tokenCount > Self.slicedTokenCount || !core.residency.overlapsReads
+      ? 1 : max(1, count * bundles.lastPartByteCount / sliceByteCount)
     var asked = Asked()
     for index in 0..<sliceCount {
       // An empty range before the first slice. A closure here, and no local function: those keep
       // what they capture on the heap.
-      let last = index == 0 ? 0..<0 : Self.slice(index - 1, of: sliceCount, bundles)
-      let neurons = Self.slice(index, of: sliceCount, bundles)
-      decide(bundles, layer: layer, neurons, tokenCount: tokenCount) {
-        ask(&asked, last, weights, layer: layer, tokenCount: tokenCount)
-      }
+      let last =
+        index == 0
+        ? 0..<0 : Self.slice(index - 1, of: sliceCount, count, perStride: perStride)
+      let columns = Self.slice(index, of: sliceCount, count, perStride: perStride)
+      decide(bundles, group, columns) { ask(&asked, last, weights, group) }
     }
-    let last = Self.slice(sliceCount - 1, of: sliceCount, bundles)
-    ask(&asked, last, weights, layer: layer, tokenCount: tokenCount)
+    let last = Self.slice(sliceCount - 1, of: sliceCount, count, perStride: perStride)
+    ask(&asked, last, weights, group)
     if let failure = asked.failure { throw failure }
-    observeDecision(first: 0, count: bundles.neuronCount, tokenCount: tokenCount, layer: layer)
+    observeDecision(group)
     var progress = asked.progress
     let active = unsafe ActiveSet(neurons: core.scratch.activeNeurons, count: asked.activeCount)
-    meter?.record(active, first: 0, layer: layer)
-    trace(active, first: 0, bundles, layer: layer)
-    core.neuronCount += asked.activeCount
+    note(active, bundles, layer: group.layer)
     while !progress.places.isEmpty {
-      progress.places = wholeGroups(progress.places, active, bundles)
-      try finish(progress, weights, active, layer: layer, tokenCount: tokenCount)
+      progress.places = wholeGroups(progress.places, active, bundles, group)
+      try finish(progress, weights, group, active)
       progress = Progress(places: progress.places.upperBound..<progress.places.upperBound)
-      try extend(&progress, by: active, bundles, layer: layer, isAll: true)
+      try extend(&progress, by: active, bundles, group, isAll: true)
     }
   }
 
   /// Places of a load without the group of neurons that it has in part: the next load finds those
   /// again. A load has room for more than a group.
   func wholeGroups(
-    _ places: Range<Int>, _ active: ActiveSet, _ bundles: BundleLayout
+    _ places: Range<Int>, _ active: ActiveSet, _ bundles: BundleLayout, _ group: NeuronGroup
   ) -> Range<Int> {
     guard places.upperBound < active.count else { return places }
-    let group = bundles.parts[bundles.part(.down)].format.neuronsPerGroup
-    let next = active[places.upperBound] / group * group
+    let size = bundles.parts[bundles.part(.down)].format.neuronsPerGroup
+    let neuron = active[places.upperBound]
+    let first = group.firstNeuron(ofRunWith: neuron)
+    let next = first + (neuron - first) / size * size
     let end = active.firstPlace(atLeast: next, from: places.lowerBound)
     precondition(end > places.lowerBound, "a load has room for a group of neurons")
     return places.lowerBound..<end
   }
 
-  /// Multiplies the resident deciding rows of some neurons into the same places of `deciding[t]`.
+  /// Multiplies the resident deciding rows of some columns into those of `scratch.deciding`.
   private func decide(
-    _ bundles: BundleLayout, layer: Int, _ neurons: Range<Int>, tokenCount: Int,
+    _ bundles: BundleLayout, _ group: NeuronGroup, _ columns: Range<Int>,
     beside aside: () -> Void
   ) {
-    let scratch = core.scratch
-    let format = bundles.parts[bundles.parts.count - 1].format
-    let rowByteCount = bundles.lastPartByteCount
-    let rows = unsafe core.residency.decidingRows(ofLayer: layer)
     let partCount = core.pool.threadCount * Self.partsPerThread
     core.run(partCount, beside: aside) { part in
       let range = WorkerPool.split(
-        count: neurons.count, parts: partCount, granularity: 16, index: part)
-      guard !range.isEmpty else { return }
-      let first = neurons.lowerBound + range.lowerBound
+        count: columns.count, parts: partCount, granularity: 16, index: part)
+      unsafe multiplyResident(
+        bundles, group,
+        columns.lowerBound + range.lowerBound..<columns.lowerBound + range.upperBound,
+        into: core.scratch.deciding)
+    }
+  }
+
+  /// The same, one thread's part, into `output[t][columns]`.
+  func multiplyResident(
+    _ bundles: BundleLayout, _ group: NeuronGroup, _ columns: Range<Int>,
+    into output: UnsafeMutablePointer<Float>
+  ) {
+    let rowByteCount = bundles.lastPartByteCount
+    let rows = unsafe core.residency.decidingRows(ofLayer: group.layer)
+    group.forEachRun(inColumns: columns) { run, columns in
       unsafe core.kernels.dot(
-        format, width: bundles.width, rows: rows + first * rowByteCount, rowStride: rowByteCount,
-        rowCount: range.count, activations: scratch.activations,
-        activationStride: scratch.shape.activationByteCount, tokenCount: tokenCount,
-        output: scratch.deciding + first, outputStride: scratch.shape.feedForwardWidth)
+        bundles.inputFormats.gate, width: bundles.width,
+        rows: rows + (columns.lowerBound + run.shift) * rowByteCount, rowStride: rowByteCount,
+        rowCount: columns.count, activations: group.decidingInputs,
+        activationStride: core.scratch.shape.activationByteCount, tokenCount: group.tokenCount,
+        output: output + columns.lowerBound, outputStride: group.stride)
     }
   }
 
   /// Asks the window for the active neurons behind those that the load has, as far as there is
   /// room, and notes where their rows are or will be.
   ///
-  /// - Parameter isAll: whether the set is the token's whole set.
+  /// - Parameter isAll: whether the set is the group's whole set.
   private func extend(
-    _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout, layer: Int,
-    isAll: Bool
+    _ progress: inout Progress, by active: ActiveSet, _ bundles: BundleLayout,
+    _ group: NeuronGroup, isAll: Bool
   ) throws(ReadFailure) {
+    let layer = group.layer
+    let isAll = isAll && group.endsLayer
     let start = progress.places.upperBound
     guard !progress.isFull, start < active.count else { return }
     let known = progress.strideCount
@@ -161,16 +170,17 @@ extension SparseFeedForward {
         atLeast: unsafe Int(strides[load.strideCount - known - 1] + 1) * bundles.neuronsPerStride,
         from: start)
       : active.count
-    placeRows(&progress, load, active, start..<end, firstStride: known, bundles, layer: layer)
+    placeRows(&progress, load, active, start..<end, firstStride: known, bundles, group)
     progress.places = progress.places.lowerBound..<end
   }
 
   /// Writes the addresses of down columns in order of places, and those of up rows by columns.
   private func placeRows(
     _ progress: inout Progress, _ load: WindowLoad, _ active: ActiveSet, _ places: Range<Int>,
-    firstStride: Int, _ bundles: BundleLayout, layer: Int
+    firstStride: Int, _ bundles: BundleLayout, _ group: NeuronGroup
   ) {
     let scratch = core.scratch
+    let layer = group.layer
     let perStride = bundles.neuronsPerStride
     func offset(_ part: Int, neuron: Int = 0) -> Int {
       core.residency.frontOffset(ofPart: part, neuron: neuron, layer: layer)
@@ -178,7 +188,7 @@ extension SparseFeedForward {
     let neuronByteCount = offset(0, neuron: 1) - offset(0)
     let down = offset(bundles.part(.down))
     let up = core.configuration.isGated ? offset(bundles.part(.up)) : 0
-    let lastColumn = scratch.shape.feedForwardWidth - 1
+    let lastColumn = group.neuronCount - 1
     var stride = firstStride
     for place in places {
       let neuron = active[place]
@@ -209,25 +219,23 @@ extension SparseFeedForward {
   /// What would be a wait goes to guessing the next layer, whose reads begin when the last demand
   /// is in DRAM.
   private func finish(
-    _ progress: Progress, _ weights: LayerWeights, _ active: ActiveSet, layer: Int,
-    tokenCount: Int
+    _ progress: Progress, _ weights: LayerWeights, _ group: NeuronGroup, _ active: ActiveSet
   ) throws(ReadFailure) {
     let isGated = core.configuration.isGated
-    if isGated { multiplyUp(weights, columns: 0..<progress.hitCount, tokenCount: tokenCount) }
+    if isGated { multiplyUp(weights, group, columns: 0..<progress.hitCount) }
     let looksAhead =
-      core.residency.looksAhead && tokenCount == 1
+      core.residency.looksAhead && group.isWholeToken
       && progress.places.upperBound == active.count
-    let guessCount = looksAhead ? core.lookingAhead { guessNext(after: layer) } : 0
+    let guessCount =
+      looksAhead
+      ? try core.lookingAhead { () throws(ReadFailure) in try guessNext(after: group) } : 0
     try core.residency.finishLoading()
-    if guessCount > 0 { core.lookingAhead { lookAhead(after: layer, guessCount: guessCount) } }
-    let end = core.scratch.shape.feedForwardWidth
-    if isGated {
-      multiplyUp(weights, columns: end - progress.missCount..<end, tokenCount: tokenCount)
-    }
+    if guessCount > 0 { core.lookingAhead { lookAhead(after: group, guessCount: guessCount) } }
+    let end = group.neuronCount
+    if isGated { multiplyUp(weights, group, columns: end - progress.missCount..<end) }
     unsafe activate(
-      weights, active, first: 0, progress.places, columns: core.scratch.upColumns,
-      tokenCount: tokenCount)
-    observeOutputs(active, first: 0, progress.places, tokenCount: tokenCount, layer: layer)
-    addDown(weights.bundles, active, first: 0, progress.places, tokenCount: tokenCount)
+      weights, group, active, progress.places, columns: core.scratch.upColumns)
+    observeOutputs(group, active, progress.places)
+    addDown(weights.bundles, group, active, progress.places)
   }
 }

@@ -14,6 +14,7 @@ import FlashWindow
 /// equals `dense` bit for bit.
 struct SparseFeedForward {
   let core: DecoderCore
+  let layers: [LayerWeights]
   let mode: SparsityMode
   /// Deciding rows of a windowed layer that are multiplied before what fires is asked of flash.
   let sliceByteCount: Int
@@ -24,8 +25,8 @@ struct SparseFeedForward {
   /// Counts what fires, where somebody wants to know.
   let meter: ActivityMeter?
 
-  /// Adds what the layer's neurons answer to the `tokenCount` states in `scratch.normed` to
-  /// `output`, `[tokenCount, width]`.
+  /// Adds what the layer's neurons, which belong to no experts, answer to the `tokenCount` states
+  /// in `scratch.normed` to `output`, `[tokenCount, width]`.
   func forward(
     _ weights: LayerWeights, layer: Int, tokenCount: Int,
     addingTo output: UnsafeMutablePointer<Float>
@@ -36,47 +37,68 @@ struct SparseFeedForward {
       tokenCount: tokenCount, layer: layer)
     unsafe scratch.accumulators.update(
       repeating: 0, count: tokenCount * core.configuration.width)
-    if let predictor {
-      try forwardPredicted(predictor, weights, layer: layer, tokenCount: tokenCount)
-    } else if core.residency.isWindowed {
-      try forwardWindowed(weights, layer: layer, tokenCount: tokenCount)
-    } else {
-      try forwardInOrder(weights, layer: layer, tokenCount: tokenCount)
-    }
+    core.prepareInputs(weights.bundles, tokenCount: tokenCount)
+    unsafe scratch.runs[0] = NeuronRun(
+      first: 0, count: weights.bundles.neuronCount, column: 0,
+      accumulators: scratch.accumulators)
+    try unsafe compute(
+      weights,
+      NeuronGroup(
+        scratch, layer: layer, runCount: 1, tokenCount: tokenCount,
+        stride: weights.bundles.neuronCount))
     unsafe addSums(weights, tokenCount: tokenCount, to: output)
+  }
+
+  /// Adds what a group's neurons answer to its runs' accumulators.
+  func compute(_ weights: LayerWeights, _ group: NeuronGroup) throws(ReadFailure) {
+    if let predictor {
+      try forwardPredicted(predictor, weights, group)
+    } else if core.residency.isWindowed {
+      try forwardWindowed(weights, group)
+    } else {
+      try forwardInOrder(weights, group)
+    }
   }
 
   /// Bundles lie whole in memory, or pass through it, in ascending order.
   private func forwardInOrder(
-    _ weights: LayerWeights, layer: Int, tokenCount: Int
+    _ weights: LayerWeights, _ group: NeuronGroup
   ) throws(ReadFailure) {
     let bundles = weights.bundles
     let decidingPart = bundles.parts.count - 1
     let scratch = core.scratch
-    try unsafe core.residency.withStrides(ofLayer: layer) { strides, base, partsLieApart in
+    try unsafe core.residency.withStrides(ofLayer: group.layer) { strides, base, partsLieApart in
       let first = strides.lowerBound * bundles.neuronsPerStride
-      let count = min(bundles.neuronCount, strides.upperBound * bundles.neuronsPerStride) - first
+      let end = min(bundles.neuronCount, strides.upperBound * bundles.neuronsPerStride)
       let piece = unsafe NeuronPiece(
-        bundles: bundles, base: base, partsLieApart: partsLieApart)
-      unsafe piece.fillAddresses(
-        ofPart: decidingPart, of: .all(count), into: scratch.rowAddresses)
-      decide(weights, first: first, count: count, tokenCount: tokenCount)
-      observeDecision(first: first, count: count, tokenCount: tokenCount, layer: layer)
-      let active = activeSet(count: count, tokenCount: tokenCount)
-      meter?.record(active, first: first, layer: layer)
-      trace(active, first: first, bundles, layer: layer)
+        bundles: bundles, base: base, partsLieApart: partsLieApart, firstNeuron: first)
+      let group = unsafe group.clipped(to: first..<end, into: scratch.clippedRuns)
+      group.forEachRun(inColumns: 0..<group.neuronCount) { run, columns in
+        unsafe piece.fillAddresses(
+          ofPart: decidingPart, of: .all(run.neurons),
+          into: scratch.rowAddresses + columns.lowerBound)
+      }
+      decide(weights, group)
+      let active = activeSet(group)
+      note(active, bundles, layer: group.layer)
       guard active.count > 0 else { return }
       if core.configuration.isGated {
         let part = bundles.part(.up)
         unsafe piece.fillAddresses(ofPart: part, of: active, into: scratch.rowAddresses)
-        multiplyUp(weights, columns: 0..<active.count, tokenCount: tokenCount)
+        multiplyUp(weights, group, columns: 0..<active.count)
       }
       unsafe piece.fillAddresses(
         ofPart: bundles.part(.down), of: active, into: scratch.downAddresses)
-      unsafe activate(
-        weights, active, first: first, 0..<active.count, columns: nil, tokenCount: tokenCount)
-      observeOutputs(active, first: first, 0..<active.count, tokenCount: tokenCount, layer: layer)
-      addDown(bundles, active, first: first, 0..<active.count, tokenCount: tokenCount)
+      unsafe activate(weights, group, active, 0..<active.count, columns: nil)
+      observeOutputs(group, active, 0..<active.count)
+      addDown(bundles, group, active, 0..<active.count)
     }
+  }
+
+  /// Tells whoever wants to know which neurons are computed.
+  func note(_ active: ActiveSet, _ bundles: BundleLayout, layer: Int) {
+    core.neuronCount += active.count
+    meter?.record(active, layer: layer)
+    trace(active, bundles, layer: layer)
   }
 }

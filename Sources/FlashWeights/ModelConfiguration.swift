@@ -120,8 +120,8 @@ extension Activation {
 }
 
 extension ModelConfiguration {
-  /// Whether runs may leave out neurons that do not fire: those of experts are computed all.
-  package var hasSilentNeurons: Bool { activation.isSparse && routing == nil }
+  /// Whether runs may leave out neurons that do not fire.
+  package var hasSilentNeurons: Bool { activation.isSparse }
 
   /// A neuron of a sparse activation contributes exactly zero where its pre-activation is not above
   /// this.

@@ -47,7 +47,7 @@ struct ArenaMap {
     case .windowed(let slotsPerLayer, let stagingCount):
       bundles = manifest.bundles.map { _ in nil }
       decidingRows = manifest.bundles.map {
-        plan.usesPredictors || $0.expertCount != nil
+        plan.usesPredictors || plan.windowUnit == .experts
           ? nil : take($0.neuronCount * $0.lastPartByteCount)
       }
       slots = slotsPerLayer.map { take($0 * plan.slotByteCount) }

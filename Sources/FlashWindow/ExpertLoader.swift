@@ -96,7 +96,7 @@ package enum ExpertReads {
     readLimit = max(1, engine.description.capacity / 2)
     let byteCount = unsafe places.byteCount
     cache = WindowCache(
-      stridesPerLayer: bundles.map(\.windowUnitCount), slotsPerLayer: slotsPerLayer,
+      stridesPerLayer: bundles.map { $0.windowUnitCount(.experts) }, slotsPerLayer: slotsPerLayer,
       policy: options.resolvedPolicy(windowByteCount: slotsPerLayer.reduce(0, +) * byteCount))
     let runs =
       unsafe zip(places.slots, slotsPerLayer).map { unsafe ($0, $1) }
@@ -115,7 +115,7 @@ package enum ExpertReads {
     guesses = numbers.removeLast().map { Guess(place: $0) }
     spares = numbers.removeLast()
     slotPlaces = numbers
-    let mostExperts = max(1, bundles.map(\.windowUnitCount).max() ?? 1)
+    let mostExperts = max(1, bundles.map { $0.windowUnitCount(.experts) }.max() ?? 1)
     entries = Array(repeating: Entry(), count: mostExperts)
     unsafe requests = .allocate(capacity: max(1, byteCount / ExpertReads.byteCount + 2))
   }

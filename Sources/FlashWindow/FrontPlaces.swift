@@ -40,7 +40,7 @@ struct FrontPlaces {
       }
       return Layer(
         offset: bundle.extent.offset, distance: bundle.stride,
-        byteCount: bundle.windowByteCount(isWhole: isWhole))
+        byteCount: bundle.windowByteCount(of: .neurons, isWhole: isWhole))
     }
   }
 

@@ -27,11 +27,19 @@ package struct MemoryPlan: Sendable, Equatable {
     /// All bundles of every layer.
     case resident
     /// Deciding rows resident and fronts of bundles in `slotsPerLayer` slots of each layer, or,
-    /// with predictors, whole bundles in the slots; the rest is read into `stagingSlots` slots that
-    /// nobody keeps.
+    /// with predictors, whole bundles in the slots, or experts (`windowUnit`); the rest is read
+    /// into `stagingSlots` slots that nobody keeps.
     case windowed(slotsPerLayer: [Int], stagingSlots: Int)
     /// The first `residentStrides` strides of each layer; the others pass through the stream ring.
     case streamed(residentStrides: [Int])
+  }
+
+  /// What a window keeps or drops as one.
+  package enum WindowUnit: Sendable {
+    /// Strides of bundles, or their fronts.
+    case neurons
+    /// Experts whole; no deciding row is resident apart from them.
+    case experts
   }
 
   /// Bytes the process may take; nil where there is no limit.
@@ -39,6 +47,8 @@ package struct MemoryPlan: Sendable, Equatable {
   package var items: [Item]
   package var contextLength: Int
   package var feedForward: FeedForwardResidency
+  /// Of the window that there is, or would be under a lower limit.
+  package var windowUnit: WindowUnit
   /// For each tensor of the manifest, whether it is resident.
   package var residentTensors: [Bool]
   package var ring: StreamRingShape
@@ -121,13 +131,16 @@ package struct MemoryDemand: Sendable {
   package var contextLength: Int?
   /// The most positions that a chosen context may have.
   package var maximumContextLength: Int
-  /// Which arithmetic is wanted: `exact` needs the deciding rows.
+  /// Which arithmetic is wanted: `exact` needs the deciding rows. A model with experts keeps those
+  /// whole where it is not.
   package var exact: ExactDemand
   /// What of the predictor file must be resident; nil where neurons are not predicted. With
   /// predictors `exact` is not looked at: what is predicted is computed wherever bundles are.
   package var predictorExtents: [FileExtent]?
   /// Rows of the embedding that one chunk may look up.
   package var rowsPerChunk: Int
+  /// Of the neurons of a token's experts, those that are expected to fire.
+  package var activeFraction = 1.0
 
   package enum ExactDemand: Sendable { case no, ifItFits, required }
 

@@ -26,7 +26,7 @@ extension MemoryPlanner {
       feedForward = .windowed(slotsPerLayer: slots, stagingSlots: stagingSlots)
       if slots.allSatisfy({ $0 == 0 }) {
         notes.append(
-          manifest.hasExperts
+          windowUnit == .experts
             ? "no window: \(cycleByteCount) bytes would hold one token's experts of all layers, "
               + "and with less every policy misses; experts are read for every token"
             : "no memory is left for a window: fired neurons are read for every token")
@@ -49,12 +49,10 @@ extension MemoryPlanner {
     add(
       Self.kernelByteCount(for: sum(items) - floor), to: "kernel", "and for what fills the limit",
       &items)
-    let floorContext =
-      demand.contextLength ?? min(Self.floorContextLength, demand.maximumContextLength)
     let residentItems = self.items(.resident, floorContext)
     return MemoryPlan(
       limit: options.memoryLimit, items: items, contextLength: contextLength,
-      feedForward: feedForward, residentTensors: resident, ring: ring,
+      feedForward: feedForward, windowUnit: windowUnit, residentTensors: resident, ring: ring,
       slotByteCount: slotByteCount, predictorExtents: demand.predictorExtents,
       mergeByteCount: mergeByteCount,
       lookAheadSlots: shape == .windowed ? lookAheadSlots : 0,
@@ -85,7 +83,7 @@ extension MemoryPlanner {
 
   /// The same fraction of every layer's strides.
   private func windowSlots(spare: Int) -> [Int] {
-    let strides = manifest.bundles.map(\.windowUnitCount)
+    let strides = manifest.bundles.map { $0.windowUnitCount(windowUnit) }
     let all = strides.reduce(0, +)
     guard all > 0, slotByteCount > 0, options.residency != .decidingRows else {
       return strides.map { _ in 0 }
@@ -94,7 +92,7 @@ extension MemoryPlanner {
     let affordable = min(
       all,
       max(0, spare - 4096 * strides.count) / (slotByteCount + SlotTable.byteCountPerSlot))
-    guard manifest.hasExperts else { return strides.map { $0 * affordable / all } }
+    guard windowUnit == .experts else { return strides.map { $0 * affordable / all } }
     let layers = strides.count { $0 > 0 }
     let slots = strides.enumerated().map { layer, count in
       min(count, affordable / layers + (layer < affordable % layers ? 1 : 0))

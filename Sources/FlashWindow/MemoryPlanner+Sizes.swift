@@ -25,8 +25,7 @@ extension MemoryPlanner {
   /// Deciding rows of all layers, as they lie in the arena.
   var decidingByteCount: Int {
     manifest.bundles.reduce(0) {
-      $1.expertCount == nil
-        ? $0 + Self.pageRounded($1.neuronCount * $1.lastPartByteCount) : $0
+      $0 + Self.pageRounded($1.neuronCount * $1.lastPartByteCount)
     }
   }
 
@@ -46,7 +45,7 @@ extension MemoryPlanner {
     if let parts = options.separateParts { return parts.slotByteCount(unit: unit) }
     return manifest.bundles.map { bundle in
       let misalignment = bundle.stride % unit == 0 ? 0 : unit - 512
-      let wanted = bundle.windowByteCount(isWhole: usesPredictors)
+      let wanted = bundle.windowByteCount(of: windowUnit, isWhole: usesPredictors)
       return (wanted + misalignment + unit - 1) / unit * unit
     }.max() ?? 0
   }
@@ -58,7 +57,7 @@ extension MemoryPlanner {
   /// Of experts as many as a token has in a layer, and one, so that reads go on while the last is
   /// computed.
   var stagingSlots: Int {
-    if manifest.hasExperts { return activeExpertCount + 1 }
+    if windowUnit == .experts { return activeExpertCount + 1 }
     return slotByteCount > 0 ? max(64, min(2 << 20, bundleByteCount / 16) / slotByteCount) : 0
   }
 
@@ -66,7 +65,7 @@ extension MemoryPlanner {
   /// a layer is missing, reading is near sequential; a sixteenth of the bundles keeps the floor low
   /// for small models.
   var mergeByteCount: Int {
-    guard slotByteCount > 0, options.mergeGapByteCount >= 0, !manifest.hasExperts else {
+    guard slotByteCount > 0, options.mergeGapByteCount >= 0, windowUnit == .neurons else {
       return 0
     }
     return Self.pageRounded(min(8 << 20, max(64 << 10, bundleByteCount / 16)))
@@ -77,7 +76,7 @@ extension MemoryPlanner {
   var lookAheadSlots: Int {
     let isOff = options.lookAhead == .off || !options.overlapsReads
     if isOff || options.separateParts != nil { return 0 }
-    return manifest.hasExperts ? max(1, activeExpertCount / 2) : LookAheadArea.slotCount
+    return windowUnit == .experts ? max(1, activeExpertCount / 2) : LookAheadArea.slotCount
   }
 
   /// Ring buffers of a 64th of the model keep the floor low for small models; 4 MiB is where this
@@ -117,7 +116,7 @@ extension MemoryPlanner {
         .init("weights", byteCount { _ in true } + bundleByteCount, "all tensors and bundles"))
     case .windowed:
       items.append(.init("weights", small + whole, "tensors used whole"))
-      if !usesPredictors, !manifest.hasExperts {
+      if !usesPredictors, windowUnit == .neurons {
         items.append(.init("deciding rows", decidingByteCount, "gates of every layer"))
       }
       items.append(
@@ -155,7 +154,7 @@ extension MemoryPlanner {
   /// lists of one layer's misses and of their reads, 160 bytes for each stride of the widest, in
   /// each file they are read from.
   var windowTableByteCount: Int {
-    let strides = manifest.bundles.map(\.windowUnitCount)
+    let strides = manifest.bundles.map { $0.windowUnitCount(windowUnit) }
     let files = options.separateParts?.paths.count ?? 1
     return (strides.max() ?? 0) * 160 * files
       + strides.reduce(0) {

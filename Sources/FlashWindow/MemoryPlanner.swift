@@ -27,8 +27,12 @@ package struct MemoryPlanner {
 
   /// - Throws: `MemoryPlanError` when the limit is below the floor of what was asked for.
   package func plan() throws(MemoryPlanError) -> MemoryPlan {
-    let floorContext =
-      demand.contextLength ?? min(Self.floorContextLength, demand.maximumContextLength)
+    guard manifest.hasExperts, demand.exact == .ifItFits else { return try planOfOneUnit() }
+    return try planOfEitherUnit()
+  }
+
+  func planOfOneUnit() throws(MemoryPlanError) -> MemoryPlan {
+    let floorContext = self.floorContext
     let shape = try bestShape(contextLength: floorContext)
     guard demand.contextLength == nil else {
       return make(shape, contextLength: floorContext)
@@ -36,7 +40,17 @@ package struct MemoryPlanner {
     return make(shape, contextLength: largestContext(for: shape, atLeast: floorContext))
   }
 
-  /// Whether neurons must be at hand one by one where not all are resident.
+  /// The context that the floor is judged at.
+  var floorContext: Int {
+    demand.contextLength ?? min(Self.floorContextLength, demand.maximumContextLength)
+  }
+
+  /// What a window keeps or drops as one.
+  var windowUnit: MemoryPlan.WindowUnit {
+    manifest.hasExperts && demand.exact == .no && !usesPredictors ? .experts : .neurons
+  }
+
+  /// Whether neurons, or experts, must be at hand one by one where not all are resident.
   var needsWindow: Bool { demand.exact == .required || usesPredictors || manifest.hasExperts }
 
   var usesPredictors: Bool { demand.predictorExtents != nil }
@@ -89,7 +103,7 @@ package struct MemoryPlanner {
     // The window keeps an eighth of the neurons, about one token's working set of a ReLU model,
     // before the context grows; a streamed run takes what its floor leaves.
     // Of experts it keeps a token's cycle: below that it keeps nothing.
-    let part = manifest.hasExperts ? cycleByteCount : bundleByteCount / 8
+    let part = windowUnit == .experts ? cycleByteCount : bundleByteCount / 8
     let reserve = shape == .windowed ? part : 0
     func fits(_ length: Int) -> Bool { sum(items(shape, length)) + reserve <= limit }
     if fits(ceiling) { return ceiling }
@@ -109,7 +123,7 @@ package struct MemoryPlanner {
       let saved = needed - min(needed, sum(floorItems(shortContext)))
       fixes.append("-c \(shortContext) saves \(saved) bytes of KV cache and scratch")
     }
-    if needsWindow, !manifest.hasExperts {
+    if needsWindow, windowUnit == .neurons {
       let dense = sum(denseFloorItems(contextLength))
       fixes.append("--sparsity dense runs from \(dense) bytes")
     }

@@ -23,16 +23,27 @@ extension StoreManifest {
 extension StoreManifest {
   /// Whether neurons belong to experts.
   var hasExperts: Bool { configuration.routing != nil }
+
+  /// Neurons of a layer that a token may want: all, or those of its experts.
+  package func neuronsPerToken(layer: Int) -> Int {
+    let bundle = bundles[layer]
+    guard bundle.expertCount != nil, let routing = configuration.routing else {
+      return bundle.neuronCount
+    }
+    return routing.activeCount * bundle.neuronsPerExpert
+  }
 }
 
 extension BundleLayout {
-  /// Bytes from a stride's start that a window keeps: its front, or all its parts; all strides of
-  /// an expert where there are experts.
-  func windowByteCount(isWhole: Bool) -> Int {
-    if expertCount != nil { return extent(ofExpert: 0).byteCount }
+  /// Bytes that a window keeps or drops as one: from a stride's start its front, or all its parts;
+  /// or all strides of an expert.
+  func windowByteCount(of unit: MemoryPlan.WindowUnit, isWhole: Bool) -> Int {
+    if unit == .experts, expertCount != nil { return extent(ofExpert: 0).byteCount }
     return isWhole ? frontByteCount + neuronsPerStride * lastPartByteCount : frontByteCount
   }
 
-  /// What a window keeps or drops as one: strides, or experts.
-  package var windowUnitCount: Int { expertCount ?? strideCount }
+  /// How many there are of what a window keeps or drops as one.
+  package func windowUnitCount(_ unit: MemoryPlan.WindowUnit) -> Int {
+    unit == .experts ? expertCount ?? strideCount : strideCount
+  }
 }

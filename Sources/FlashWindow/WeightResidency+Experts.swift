@@ -4,10 +4,10 @@ import FlashWeights
 /// An expert's bundles in memory: as they lie on flash, or with the parts of all the layer's
 /// neurons apart, each in a run of its own.
 @safe package struct LentExpert {
-  /// The first stride; where parts lie apart, the first neuron's row of the first part.
+  /// The stride of `firstNeuron`; where parts lie apart, that neuron's row of the first part.
   package let base: UnsafeRawPointer
   package let partsLieApart: Bool
-  /// The expert's first neuron, counted from the base.
+  /// The layer's neuron that is first at the base: not the expert's where all of them lie there.
   package let firstNeuron: Int
 }
 
@@ -33,16 +33,17 @@ extension WeightResidency {
   package func takeExpert(
     _ index: Int, _ expert: Int, layer: Int
   ) throws(ReadFailure) -> LentExpert {
-    let bundles = manifest.bundles[layer]
     if let loader = experts {
-      return unsafe LentExpert(base: try loader.take(index), partsLieApart: false, firstNeuron: 0)
+      return unsafe LentExpert(
+        base: try loader.take(index), partsLieApart: false,
+        firstNeuron: expert * manifest.bundles[layer].neuronsPerExpert)
     }
     guard let offset = map.bundles[layer] else {
       preconditionFailure("experts are resident or windowed")
     }
     return unsafe LentExpert(
       base: UnsafeRawPointer(arena.base + offset), partsLieApart: map.partsLieApart(layer: layer),
-      firstNeuron: expert * bundles.neuronsPerExpert)
+      firstNeuron: 0)
   }
 
   package func releaseExpert(_ index: Int) throws(ReadFailure) { try experts?.release(index) }

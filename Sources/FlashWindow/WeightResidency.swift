@@ -67,9 +67,8 @@ package import FlashWeights
     _ manifest: StoreManifest, _ plan: MemoryPlan, fronts: FrontPlaces, engine: any ReadEngine,
     base: UnsafeMutableRawPointer, map: ArenaMap, options: StorageOptions
   ) -> WindowLoader? {
-    guard case .windowed(let slots, let staging) = plan.feedForward, !manifest.hasExperts else {
-      return nil
-    }
+    guard case .windowed(let slots, let staging) = plan.feedForward, plan.windowUnit == .neurons
+    else { return nil }
     let places = unsafe WindowLoader.Places(
       slotByteCount: plan.slotByteCount, slots: map.slots.map { unsafe base + $0 },
       staging: base + map.stagingSlots, stagingCount: staging,
@@ -88,9 +87,8 @@ package import FlashWeights
     _ manifest: StoreManifest, _ plan: MemoryPlan, engine: any ReadEngine,
     base: UnsafeMutableRawPointer, map: ArenaMap, options: StorageOptions
   ) -> ExpertLoader? {
-    guard case .windowed(let slots, let staging) = plan.feedForward, manifest.hasExperts else {
-      return nil
-    }
+    guard case .windowed(let slots, let staging) = plan.feedForward, plan.windowUnit == .experts
+    else { return nil }
     let places = unsafe ExpertLoader.Places(
       byteCount: plan.slotByteCount, slots: map.slots.map { unsafe base + $0 },
       spare: base + map.stagingSlots, spareCount: staging,

@@ -15,8 +15,16 @@ struct AllocationTests {
     static let isOptimized = true
   #endif
 
-  /// Whether neurons are resident, windowed or streamed, or experts are windowed.
-  enum Shape: CaseIterable { case resident, windowed, streamed, predicted, experts }
+  /// Whether neurons are resident, windowed or streamed, or experts are windowed, or their neurons.
+  enum Shape: CaseIterable {
+    case resident, windowed, streamed, predicted, experts, expertNeurons, predictedExpertNeurons
+
+    var hasExperts: Bool { [.experts, .expertNeurons, .predictedExpertNeurons].contains(self) }
+    var isPredicted: Bool { self == .predicted || self == .predictedExpertNeurons }
+    var sparsity: SparsityChoice {
+      isPredicted ? .predicted : [.windowed, .expertNeurons].contains(self) ? .exact : .dense
+    }
+  }
 
   @Test
   func theCounterCounts() {
@@ -43,10 +51,10 @@ struct AllocationTests {
     }
   }
 
-  private static func experts() throws -> ConvertedStore {
+  private static func experts(_ family: TinyModel.Family) throws -> ConvertedStore {
     let folder = try ProjectFiles.TemporaryFolder()
     let model = TinyModel(
-      family: .qwen2MoE, seed: 3, width: 128, headDimension: 16, feedForwardWidth: 192,
+      family: family, seed: 3, width: 128, headDimension: 16, feedForwardWidth: 192,
       maximumPositions: 128, expertCount: 16, activeCount: 3)
     try model.write(to: folder.path + "/tiny")
     return try ConvertedStore(folder.path + "/tiny", .q8_0)
@@ -55,8 +63,11 @@ struct AllocationTests {
   private func measure(
     _ shape: Shape, _ engine: ReadEngineSelection.Choice, isTraced: Bool
   ) throws {
-    let converted = try shape == .experts ? Self.experts() : ConvertedStore.sample(.q8_0)
-    if shape == .predicted {
+    let converted =
+      try shape.hasExperts
+      ? Self.experts(shape == .experts ? .qwen2MoE : .turboSparseMixtral)
+      : ConvertedStore.sample(.q8_0)
+    if shape.isPredicted {
       _ = try TestCalibration.install(
         TestCalibration.draft(converted.store, seed: 1, shift: -8), in: converted.store)
     }
@@ -66,11 +77,11 @@ struct AllocationTests {
     options.threadCount = 2
     options.storage.engine = engine
     if shape != .resident {
-      options.sparsity = [.windowed: .exact, .predicted: .predicted][shape] ?? .dense
+      options.sparsity = shape.sparsity
       options.sliceByteCount = 64 << 10
       options.storage.lookAhead = .on
       // Room for some experts and not for all, however small the model is.
-      if shape == .experts { options.storage.residency = .window }
+      if shape.hasExperts { options.storage.residency = .window }
       options = try DecoderRuns.limited(options, store, percent: 20)
     }
     let decoder = try Decoder(store: store, options: options)

@@ -17,8 +17,11 @@ struct PredictedRunTests {
   private static func model(_ family: TinyModel.Family, neurons: Int = 1500) -> TinyModel {
     TinyModel(
       family: family, seed: 7, width: 64, headDimension: 16,
-      keyValueHeads: family == .deci ? [4, 2, 1] : [4, 4, 4], feedForwardWidth: neurons)
+      keyValueHeads: family == .deci ? [4, 2, 1] : [4, 4, 4],
+      feedForwardWidth: family == .turboSparseMixtral ? neurons / 6 : neurons)
   }
+
+  private static let families = TinyModel.Family.allCases + [.turboSparseMixtral]
 
   /// A store of a tiny model; it lives as long as the value.
   private static func convert(_ model: TinyModel, _ format: RowFormat) throws -> ConvertedStore {
@@ -39,7 +42,7 @@ struct PredictedRunTests {
     return options
   }
 
-  @Test(arguments: TinyModel.Family.allCases, [RowFormat.f32, .q8_0])
+  @Test(arguments: families, [RowFormat.f32, .q8_0])
   func aPredictorThatNamesEverythingEqualsDense(
     family: TinyModel.Family, format: RowFormat
   ) throws {
@@ -62,7 +65,7 @@ struct PredictedRunTests {
     #expect(DecoderRuns.relativeDifference(dense, before) < (format == .f32 ? 1e-5 : 6e-2))
   }
 
-  @Test(arguments: TinyModel.Family.allCases)
+  @Test(arguments: families)
   func whatIsPredictedIsComputedAndNothingElse(family: TinyModel.Family) throws {
     let model = Self.model(family, neurons: 300)
     let converted = try Self.convert(model, .f32)
@@ -79,8 +82,13 @@ struct PredictedRunTests {
       }
       var hidden = Self.product(predictor.reduction, x)
       if predictor.kind == .perceptron { hidden = hidden.map { max(0, $0) } }
-      let scores = zip(Self.product(predictor.expansion, hidden), predictor.bias)
-      let set = scores.map { $0 + Double($1) > 0 }
+      let perExpert = store.manifest.bundles[layer].neuronsPerExpert
+      let set = predictor.bias.indices.map { neuron in
+        let first = neuron / perExpert * predictor.rank
+        let score = Self.product(
+          predictor.expansion, Array(hidden[first..<first + predictor.rank]), neuron..<neuron + 1)
+        return score[0] + Double(predictor.bias[neuron]) > 0
+      }
       named += set.count(where: \.self)
       counted += set.count
       return set
@@ -89,9 +97,11 @@ struct PredictedRunTests {
     #expect(named * 10 > counted && named * 10 < counted * 9, "\(named) of \(counted)")
   }
 
-  /// `rows · x` of f32 rows.
-  private static func product(_ rows: PackedRows, _ x: [Double]) -> [Double] {
-    (0..<rows.rowCount).map { row in
+  /// `rows · x` of some f32 rows, or all.
+  private static func product(
+    _ rows: PackedRows, _ x: [Double], _ range: Range<Int>? = nil
+  ) -> [Double] {
+    (range ?? 0..<rows.rowCount).map { row in
       x.indices.reduce(0.0) { sum, column in
         let start = 4 * (row * rows.width + column)
         let bits = (0..<4).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32(rows.bytes[start + $1]) }
@@ -100,7 +110,7 @@ struct PredictedRunTests {
     }
   }
 
-  @Test(arguments: TinyModel.Family.allCases, [RowFormat.f16, .q8_0])
+  @Test(arguments: families, [RowFormat.f16, .q8_0])
   func predictedLogitsDependOnTheTokensOnly(
     family: TinyModel.Family, format: RowFormat
   ) throws {
@@ -131,8 +141,9 @@ struct PredictedRunTests {
     }
   }
 
-  @Test func aSimulatedDeviceWithFaultsChangesNothing() throws {
-    let converted = try Self.convert(Self.model(.deci), .q8_0)
+  @Test(arguments: [TinyModel.Family.deci, .turboSparseMixtral])
+  func aSimulatedDeviceWithFaultsChangesNothing(family: TinyModel.Family) throws {
+    let converted = try Self.convert(Self.model(family), .q8_0)
     let store = try TestCalibration.install(
       TestCalibration.draft(converted.store, seed: 6, shift: -3), in: converted.store)
     let base = Self.options(.predicted)
@@ -148,8 +159,11 @@ struct PredictedRunTests {
   }
 
   /// A device that is slow enough for something to be guessed while its reads are out.
-  @Test func whatTheNextLayersPredictorSaysIsReadEarlyAndChangesNothing() throws {
-    let converted = try Self.convert(Self.model(.deci), .q8_0)
+  @Test(arguments: [TinyModel.Family.deci, .turboSparseMixtral])
+  func whatTheNextLayersPredictorSaysIsReadEarlyAndChangesNothing(
+    family: TinyModel.Family
+  ) throws {
+    let converted = try Self.convert(Self.model(family), .q8_0)
     let store = try TestCalibration.install(
       TestCalibration.draft(converted.store, seed: 6, format: .q8_0, shift: -3),
       in: converted.store)

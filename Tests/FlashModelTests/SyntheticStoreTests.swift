@@ -40,25 +40,13 @@ struct SyntheticStoreTests {
     }
   }
 
-  /// A synthetic store in a folder that goes with it.
-  private struct Synthetic {
-    let folder: ProjectFiles.TemporaryFolder
-    let store: WeightStore
-
-    init(
-      _ family: Family, _ format: RowFormat, activity: Double?, layerCount: Int = 3,
-      neuronCount: Int = 768
-    ) throws {
-      folder = try ProjectFiles.TemporaryFolder()
-      let path = folder.path + "/config.json"
-      let configuration = family.configuration(layerCount: layerCount, neuronCount: neuronCount)
-      try Data(configuration.utf8).write(to: URL(filePath: path))
-      let target = folder.path + "/model.flash"
-      _ = try Synthesizer(
-        shape: SynthShape(contentsOf: path), type: format, activity: activity, seed: 1
-      ).write(to: target, tokenizer: nil)
-      store = try WeightStore.open(target)
-    }
+  private static func synthesize(
+    _ family: Family, _ format: RowFormat, activity: Double?, layerCount: Int = 3,
+    neuronCount: Int = 768
+  ) throws -> ConvertedStore {
+    try ConvertedStore(
+      synthetic: family.configuration(layerCount: layerCount, neuronCount: neuronCount), format,
+      activity: activity)
   }
 
   private static let tokens = (0..<40).map { Int32(($0 * 977 + 13) % 600) }
@@ -76,7 +64,7 @@ struct SyntheticStoreTests {
     family: Family, activity: Double
   ) throws {
     for format in [RowFormat.f16, .q8_0, .q4_0] {
-      let synthetic = try Synthetic(family, format, activity: activity)
+      let synthetic = try Self.synthesize(family, format, activity: activity)
       var options = DecoderOptions()
       options.measuresActivity = true
       let report = try ActivityReport.measure(
@@ -95,7 +83,7 @@ struct SyntheticStoreTests {
     .enabled(if: isOptimizedBuild, "needs an optimized build"),
     arguments: Family.allCases, [RowFormat.f16, .q4_0])
   func greedyDecodingFollowsTheDrift(family: Family, format: RowFormat) throws {
-    let synthetic = try Synthetic(family, format, activity: 0.1)
+    let synthetic = try Self.synthesize(family, format, activity: 0.1)
     let decoder = try Decoder(store: synthetic.store)
     for prompt: [Int32] in [[0], [300], [17, 450, 5]] {
       let tokens = try DecoderRuns.greedy(decoder, prompt, count: 40)
@@ -113,7 +101,7 @@ struct SyntheticStoreTests {
     arguments: Family.allCases, [RowFormat.f16, .q8_0, .q4_0])
   func theAnswerDoesNotDependOnModeThreadsOrChunks(family: Family, format: RowFormat) throws {
     for activity in [0.1, nil] {
-      let synthetic = try Synthetic(family, format, activity: activity)
+      let synthetic = try Self.synthesize(family, format, activity: activity)
       let isSparse = synthetic.store.configuration.activation.isSparse
       var first: [UInt32]?
       for sparsity in isSparse ? [SparsityChoice.dense, .exact] : [.dense] {
@@ -136,7 +124,7 @@ struct SyntheticStoreTests {
     arguments: Family.allCases, [RowFormat.f16, .q8_0, .q4_0])
   func theAnswerDoesNotDependOnTheMemoryLimit(family: Family, format: RowFormat) throws {
     for (activity, sparsity) in [(0.1, SparsityChoice.exact), (0.1, .dense), (nil, .dense)] {
-      let synthetic = try Synthetic(
+      let synthetic = try Self.synthesize(
         family, format, activity: activity, layerCount: 6, neuronCount: 4096)
       var options = DecoderOptions()
       options.sparsity = sparsity
@@ -159,7 +147,8 @@ struct SyntheticStoreTests {
   /// What a meter counts does not depend on where the neurons lie.
   @Test(.enabled(if: isOptimizedBuild, "needs an optimized build"))
   func activityIsTheSameDenseAndStreamed() throws {
-    let synthetic = try Synthetic(.deci, .q4_0, activity: 0.1, layerCount: 6, neuronCount: 4096)
+    let synthetic = try Self.synthesize(
+      .deci, .q4_0, activity: 0.1, layerCount: 6, neuronCount: 4096)
     var options = DecoderOptions()
     options.measuresActivity = true
     options.contextLength = 64
@@ -177,7 +166,7 @@ struct SyntheticStoreTests {
   }
 
   @Test func everyNeuronOfASiLUModelIsActive() throws {
-    let synthetic = try Synthetic(.deci, .q8_0, activity: nil)
+    let synthetic = try Self.synthesize(.deci, .q8_0, activity: nil)
     var options = DecoderOptions()
     options.measuresActivity = true
     let report = try ActivityReport.measure(

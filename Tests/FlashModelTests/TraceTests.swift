@@ -9,7 +9,7 @@ import Testing
 /// What a recorder is told adds up to what the decoder counts, and changes nothing.
 @Suite(.serialized)
 struct TraceTests {
-  enum Shape: CaseIterable { case resident, windowed, streamed, predicted }
+  enum Shape: CaseIterable { case resident, windowed, streamed, predicted, expertNeurons }
 
   /// Keeps the events it is given.
   private final class Collector: TraceSink {
@@ -43,6 +43,7 @@ struct TraceTests {
   private static let plain = Result { try convert(feedForwardWidth: 1500) }
   /// More than the stream ring's buffers hold.
   private static let wide = Result { try convert(feedForwardWidth: 4000) }
+  private static let experts = Result { try ExpertModels.convert(.turboSparseMixtral, .q8_0) }
   private static let calibrated = Result {
     let converted = try convert(feedForwardWidth: 1500)
     let draft = TestCalibration.draft(converted.store, seed: 1, shift: -8)
@@ -67,6 +68,7 @@ struct TraceTests {
       case .resident, .windowed: try Self.plain.get()
       case .streamed: try Self.wide.get()
       case .predicted: try Self.calibrated.get()
+      case .expertNeurons: try Self.experts.get()
       }
     let store = try WeightStore.open(converted.store.path)
     var options = DecoderOptions()
@@ -75,7 +77,9 @@ struct TraceTests {
     options.prefillChunk = 8
     options.storage.engine = engine
     if shape != .resident {
-      options.sparsity = [.windowed: .exact, .predicted: .predicted][shape] ?? .dense
+      options.sparsity =
+        shape == .predicted ? .predicted : shape == .streamed ? .dense : .exact
+      if shape == .expertNeurons { options.storage.residency = .window }
       options.sliceByteCount = 16 << 10
       options.storage.lookAhead = .on
       options = try DecoderRuns.limited(options, store, percent: shape == .streamed ? 0 : 20)
@@ -143,7 +147,7 @@ struct TraceTests {
     #expect(sink.events.count == count, "nothing is recorded without a recorder")
   }
 
-  @Test(arguments: [Shape.resident, .windowed, .predicted])
+  @Test(arguments: [Shape.resident, .windowed, .predicted, .expertNeurons])
   func wantedStridesAreThoseThatAreComputed(shape: Shape) throws {
     let opened = try Self.open(shape)
     let sink = Collector()
@@ -160,7 +164,8 @@ struct TraceTests {
         #expect(shape == .predicted && layer == 2, "that one has no predictor and computes all")
         continue
       }
-      #expect(sets.count == 4)
+      // A prompt's experts come one after another.
+      #expect(shape == .expertNeurons ? (6...18).contains(sets.count) : sets.count == 4)
       for set in sets {
         #expect(zip(set, set.dropFirst()).allSatisfy { $0 < $1 })
         #expect(set.allSatisfy { (0..<Int32(layers[layer].strideCount)).contains($0) })

@@ -1,5 +1,6 @@
 package import FlashKernels
 package import FlashWeights
+internal import Foundation
 
 /// A checkpoint converted into a temporary store, which is removed when the value goes.
 package final class ConvertedStore: Sendable {
@@ -13,6 +14,22 @@ package final class ConvertedStore: Sendable {
     let target = folder.path + "/model.flash"
     let options = ConversionOptions(formats: formats, threadCount: 2)
     _ = try Converter(source: checkpoint, target: target, options: options).run()
+    store = try WeightStore.open(target)
+  }
+
+  /// A synthetic store of the shape that a `config.json` describes.
+  ///
+  /// - Parameter activity: as `Synthesizer` takes it.
+  package init(
+    synthetic configuration: String, _ format: RowFormat, activity: Double?
+  ) throws {
+    folder = try ProjectFiles.TemporaryFolder()
+    let path = folder.path + "/config.json"
+    try Data(configuration.utf8).write(to: URL(filePath: path))
+    let target = folder.path + "/model.flash"
+    _ = try Synthesizer(
+      shape: SynthShape(contentsOf: path), type: format, activity: activity, seed: 1
+    ).write(to: target, tokenizer: nil)
     store = try WeightStore.open(target)
   }
 

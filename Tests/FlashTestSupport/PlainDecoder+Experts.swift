@@ -11,7 +11,10 @@ extension PlainDecoder {
     if shape.expertCount != nil, let routing = configuration.routing {
       let routed = routing.readsLayerInput == true ? layerInput : x
       for (expert, weight) in scores(layer, routed) {
-        output = sum(output, answer(layer, expertNames(expert), x).map { weight * $0 })
+        let first = expert * shape.expertWidth
+        output = sum(
+          output,
+          answer(layer, expertNames(expert), x, first: first).map { weight * $0 })
       }
     }
     guard shape.shared > 0 else { return output }
@@ -36,11 +39,15 @@ extension PlainDecoder {
       : (base + "gate_proj", base + "up_proj", base + "down_proj")
   }
 
+  /// - Parameter first: a routed expert's first neuron; nil for a shared one, all of which is
+  ///   computed.
   private func answer(
-    _ layer: Int, _ names: (gate: String, up: String, down: String), _ x: [Double]
+    _ layer: Int, _ names: (gate: String, up: String, down: String), _ x: [Double],
+    first: Int? = nil
   ) -> [Double] {
-    product(
-      layerName(layer, names.down + ".weight"), gated(layer, names.gate, names.up, x), bias: nil)
+    var outputs = gated(layer, names.gate, names.up, x)
+    if let first { outputs = kept(layer, x, outputs, first: first) }
+    return product(layerName(layer, names.down + ".weight"), outputs, bias: nil)
   }
 
   /// The token's experts, the best first, with their weights.

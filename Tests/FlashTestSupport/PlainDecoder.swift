@@ -198,9 +198,9 @@ package struct PlainDecoder {
     return zip(gate, up).map { $0 * $1 }
   }
 
-  /// The outputs of the neurons that are computed, zero for the others.
-  private func kept(_ layer: Int, _ x: [Double], _ outputs: [Double]) -> [Double] {
+  /// The outputs of the neurons from `first` on that are computed, zero for the others.
+  func kept(_ layer: Int, _ x: [Double], _ outputs: [Double], first: Int = 0) -> [Double] {
     guard let predictor else { return outputs }
-    return zip(outputs, predictor(layer, x)).map { $1 ? $0 : 0 }
+    return zip(outputs, predictor(layer, x)[first...]).map { $1 ? $0 : 0 }
   }
 }

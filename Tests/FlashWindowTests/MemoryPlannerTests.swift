@@ -48,6 +48,40 @@ struct MemoryPlannerTests {
     }
   }
 
+  /// A window of neurons where the gates of all experts fit and few neurons fire, else of experts.
+  @Test(arguments: [512, 4096], [0.001, 1])
+  func expertsAreKeptWholeOrByTheirNeurons(unit: Int, activeFraction: Double) throws {
+    let model = PlannedModel(format: .q4_0, neurons: 1024, family: .turboSparseMixtral)
+    func planner(_ exact: MemoryDemand.ExactDemand, limit: Int?) -> MemoryPlanner {
+      var planner = model.planner(exact, limit: limit, unit: unit)
+      planner.demand.activeFraction = activeFraction
+      return planner
+    }
+    let least = try Self.demands.map { try planner($0, limit: nil).plan().minimumByteCount }
+    #expect(least[0] == least[1] && least[1] < least[2])
+    for exact in Self.demands {
+      let free = try planner(exact, limit: nil).plan()
+      #expect(free.feedForward == .resident)
+      for limit in Self.limits(free) {
+        let plan = try planner(exact, limit: limit).plan()
+        #expect(plan.byteCount <= limit && plan.shape > 0)
+        #expect(plan.minimumByteCount == free.minimumByteCount)
+        let pays = limit >= least[2] && (activeFraction < 1 || plan.feedForward == .resident)
+        // With room for nearly all experts those are hardly read either.
+        let isClose = plan.shape == 1 && limit > free.residentByteCount * 9 / 10
+        let isByNeurons = exact == .required || exact == .ifItFits && pays
+        #expect(plan.windowUnit == (isByNeurons ? .neurons : .experts) || isClose)
+        #expect(
+          plan.arenaItemByteCount
+            == WeightResidency.arenaByteCount(
+              manifest: model.manifest, plan: plan, unit: unit, rowsPerChunk: 16))
+      }
+      #expect(throws: MemoryPlanError.self) {
+        try planner(exact, limit: free.minimumByteCount - 1).plan()
+      }
+    }
+  }
+
   @Test(arguments: models.indices)
   func aLargerLimitKeepsMore(model: Int) throws {
     let model = Self.models[model]

@@ -19,7 +19,7 @@ struct PlannedModel {
       family: family, seed: 1, width: width, headDimension: 32, queryHeads: width / 32,
       keyValueHeads: [4, 2, 1, 4], feedForwardWidth: neurons, vocabularySize: 4000,
       maximumPositions: 2048, hasTiedHead: hasTiedHead)
-    if family != .opt {
+    if family == .deci {
       for layer in model.configuration.layers.indices {
         model.configuration.layers[layer].feedForwardWidth -= 100 * layer
       }

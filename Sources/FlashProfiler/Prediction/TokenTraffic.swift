@@ -75,21 +75,20 @@ extension TokenTraffic {
     hitRate = nil
     lookUpCount = 0
     readCallCount = 0
-    var room = 1.0
-    if case .windowed(let slots, _) = plan.feedForward {
-      let strides = manifest.bundles.reduce(0) { $0 + $1.windowUnitCount }
-      room = Double(slots.reduce(0, +)) / Double(max(1, strides))
-    }
-    // Without a recorded run a router is taken to choose every expert as often.
-    let activeExperts = manifest.configuration.routing?.activeCount
+    let room = Self.room(manifest, plan)
+    // Without a recorded run a router is taken to choose every expert as often, and an expert's
+    // neurons to fire from use to use as a layer's do from token to token.
+    let keepsExperts = plan.windowUnit == .experts
+    let activeExperts = keepsExperts ? manifest.configuration.routing?.activeCount : nil
     let missRate = activeExperts == nil ? activity.missRate(room: room) : 1 - room
-    for bundle in manifest.bundles {
+    for (layer, bundle) in manifest.bundles.enumerated() {
       if let activeExperts, bundle.expertCount != nil {
         addExperts(bundle, Double(activeExperts), hitRate: 1 - missRate)
         continue
       }
       addNeurons(
-        bundle, activity, isPredicted: plan.predictorExtents != nil, hitRate: 1 - missRate)
+        bundle, Double(manifest.neuronsPerToken(layer: layer)), activity,
+        isPredicted: plan.predictorExtents != nil, hitRate: 1 - missRate)
     }
     if let extents = plan.predictorExtents {
       // The type of predictors is near q8_0 or q4_0; their bytes are few.
@@ -112,7 +111,7 @@ extension TokenTraffic {
       missSpread = activeExperts.map {
         MissSpread(layerCount: layers, wanted: $0, misses: layers * Double($0) * missRate)
       }
-      for bundle in manifest.bundles {
+      for (layer, bundle) in manifest.bundles.enumerated() {
         if let activeExperts, bundle.expertCount != nil {
           let misses = Double(activeExperts) * missRate
           let byteCount = bundle.extent(ofExpert: 0).byteCount
@@ -122,16 +121,33 @@ extension TokenTraffic {
           readCallCount += misses
           continue
         }
-        lookUpCount +=
-          Double(bundle.strideCount)
-          * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
-        let before = reads.count
-        addMisses(bundle, activity, missRate: missRate, readSize: plan.slotByteCount, options)
-        readCallCount += ReadCost.calls(
-          reads: reads.count - before,
-          slices: plan.predictorExtents == nil ? Self.sliceCount(bundle) : 1)
+        addLookUps(bundle, layer, manifest, plan, activity, missRate: missRate, options)
       }
     }
+  }
+
+  /// What a layer's neurons that are computed take of the window and of flash.
+  private mutating func addLookUps(
+    _ bundle: BundleLayout, _ layer: Int, _ manifest: StoreManifest, _ plan: MemoryPlan,
+    _ activity: NeuronActivity, missRate: Double, _ options: StorageOptions
+  ) {
+    let neurons = Double(manifest.neuronsPerToken(layer: layer))
+    lookUpCount +=
+      neurons / Double(bundle.neuronsPerStride)
+      * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
+    let before = reads.count
+    addMisses(
+      bundle, neurons, activity, missRate: missRate, readSize: plan.slotByteCount, options)
+    readCallCount += ReadCost.calls(
+      reads: reads.count - before,
+      slices: plan.predictorExtents == nil ? Self.sliceCount(bundle, neurons) : 1)
+  }
+
+  /// The part of what a window keeps that it has room for.
+  private static func room(_ manifest: StoreManifest, _ plan: MemoryPlan) -> Double {
+    guard case .windowed(let slots, _) = plan.feedForward else { return 1 }
+    let all = manifest.bundles.reduce(0) { $0 + $1.windowUnitCount(plan.windowUnit) }
+    return Double(slots.reduce(0, +)) / Double(max(1, all))
   }
 
   /// Tensors used whole by every token, the output head among them.
@@ -147,9 +163,9 @@ extension TokenTraffic {
   }
 
   private mutating func addNeurons(
-    _ bundle: BundleLayout, _ activity: NeuronActivity, isPredicted: Bool, hitRate: Double
+    _ bundle: BundleLayout, _ neurons: Double, _ activity: NeuronActivity, isPredicted: Bool,
+    hitRate: Double
   ) {
-    let neurons = Double(bundle.neuronCount)
     let deciding = bundle.parts.count - 1
     for (index, part) in bundle.parts.enumerated() {
       let byteCount = neurons * Double(part.format.byteCount(width: bundle.width))
@@ -159,7 +175,7 @@ extension TokenTraffic {
         part.format, part.role == .down ? .accumulate : .dot, isScattered: share < 1)
       weightByteCounts[work, default: 0] += byteCount * share
       if index == deciding, !isPredicted {
-        let slices = Self.sliceCount(bundle)
+        let slices = Self.sliceCount(bundle, neurons)
         coveringByteCounts[work, default: 0] += byteCount * (1 - 1 / slices)
       } else if part.role != .down {
         coveringByteCounts[work, default: 0] += byteCount * share * hitRate
@@ -181,18 +197,18 @@ extension TokenTraffic {
   /// Rows that decide are multiplied in slices of this many bytes, and reads begin after the first.
   private static let sliceByteCount = 2 << 20
 
-  private static func sliceCount(_ bundle: BundleLayout) -> Double {
-    max(1, Double(bundle.neuronCount * bundle.lastPartByteCount) / Double(sliceByteCount))
+  private static func sliceCount(_ bundle: BundleLayout, _ neurons: Double) -> Double {
+    max(1, neurons * Double(bundle.lastPartByteCount) / Double(sliceByteCount))
   }
 
   /// Misses lie scattered: each is read with the one before it where that lies near enough.
   private mutating func addMisses(
-    _ bundle: BundleLayout, _ activity: NeuronActivity, missRate: Double, readSize: Int,
-    _ options: StorageOptions
+    _ bundle: BundleLayout, _ neurons: Double, _ activity: NeuronActivity, missRate: Double,
+    readSize: Int, _ options: StorageOptions
   ) {
     let density =
       missRate * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
-    let misses = density * Double(bundle.strideCount)
+    let misses = density * neurons / Double(bundle.neuronsPerStride)
     guard misses > 0 else { return }
     let most = options.readAmplificationLimit * Double(2 * readSize)
     // The odds that the next stride that is missing lies no nearer, and what lies between.

@@ -11,7 +11,10 @@ extension LimitModel {
   /// Nil where the run would be refused, and where the trace does not tell what neurons took.
   func dense(limit: Int) -> LimitPrediction? {
     let (header, decode) = (run.header, decode)
-    guard header.run.mode == "exact", limit >= header.plan.minimumBytes else { return nil }
+    // Of experts every one is read whole instead, which the trace does not tell of.
+    guard header.run.mode == "exact", limit >= header.plan.minimumBytes,
+      header.layers.allSatisfy({ $0.experts == nil })
+    else { return nil }
     let other = header.plan.items.reduce(0) {
       Self.weightItems.contains($1.name) ? $0 : $0 + $1.bytes
     }

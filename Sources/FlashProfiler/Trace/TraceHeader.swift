@@ -102,10 +102,12 @@ package struct TraceHeader: Codable, Sendable, Equatable {
     package var overlapsArithmetic: Bool
   }
 
-  /// A layer's shape, and what of it is in memory; with experts one of those is a stride, and no
-  /// row decides.
+  /// A layer's shape, and what of it is in memory; where the window keeps experts whole one of
+  /// those is a stride, and no row decides.
   package struct Layer: Codable, Sendable, Equatable {
     package var neurons: Int
+    /// Experts that they belong to; nil where they belong to none.
+    package var experts: Int?
     package var neuronsPerStride: Int
     package var strides: Int
     /// Bytes from one stride to the next on flash.
@@ -116,8 +118,8 @@ package struct TraceHeader: Codable, Sendable, Equatable {
     package var slots: Int
     /// Strides that are resident for good.
     package var residentStrides: Int
-    /// Arithmetic of a forward pass: tensors used whole, deciding rows of all neurons, and of each
-    /// computed neuron the other rows.
+    /// Arithmetic of a forward pass: tensors used whole, deciding rows of all neurons or of those
+    /// of one token's experts, and of each computed neuron the other rows.
     package var denseBytes: Int
     package var decidingBytes: Int
     package var bytesPerNeuron: Int
@@ -195,8 +197,9 @@ extension TraceHeader.Layer {
   init(_ manifest: StoreManifest, _ plan: MemoryPlan, index: Int) {
     let bundle = manifest.bundles[index]
     neurons = bundle.neuronCount
-    strides = bundle.windowUnitCount
-    if bundle.expertCount != nil {
+    experts = bundle.expertCount
+    strides = bundle.windowUnitCount(plan.windowUnit)
+    if plan.windowUnit == .experts, bundle.expertCount != nil {
       neuronsPerStride = bundle.neuronsPerExpert
       strideBytes = bundle.extent(ofExpert: 0).byteCount
       missBytes = strideBytes
@@ -218,10 +221,10 @@ extension TraceHeader.Layer {
     denseBytes = manifest.tensors.reduce(0) {
       $1.layer == index ? $0 + $1.extent.byteCount : $0
     }
+    let decides = plan.windowUnit == .neurons
     decidingBytes =
-      bundle.expertCount == nil ? bundle.neuronCount * bundle.lastPartByteCount : 0
-    bytesPerNeuron =
-      bundle.frontBytesPerNeuron + (bundle.expertCount == nil ? 0 : bundle.lastPartByteCount)
+      decides ? manifest.neuronsPerToken(layer: index) * bundle.lastPartByteCount : 0
+    bytesPerNeuron = bundle.frontBytesPerNeuron + (decides ? 0 : bundle.lastPartByteCount)
   }
 }
 

@@ -35,8 +35,8 @@ struct AblationRun: Sendable {
     guard store.configuration.routing == nil else {
       throw Failure(
         .usage,
-        "--ablation takes away what is done with neurons one by one: a model with experts has none "
-          + "of that",
+        "--ablation begins with all weights read in order, which is nothing for a model with "
+          + "experts",
         hints: ["--mem-limit 25%,50%,100% shows what a window of experts saves"])
     }
     if !isSparse {

@@ -83,10 +83,8 @@ struct ModeComparison: Sendable {
   private var modes: [SparsityChoice] {
     guard store.configuration.hasSilentNeurons else {
       passes.console.notice(
-        store.configuration.routing == nil
-          ? "no neuron of this model is ever silent "
-            + "(\(store.configuration.activation.rawValue)): dense is its only mode"
-          : "this model's experts are chosen by its router, exactly: dense is its only mode")
+        "no neuron of this model is ever silent (\(store.configuration.activation.rawValue)): "
+          + "dense is its only mode")
       return [.dense]
     }
     guard certificate != nil else {

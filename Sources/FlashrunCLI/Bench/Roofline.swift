@@ -188,6 +188,7 @@ struct RooflineShare: Sendable {
 struct DecoderShape: Sendable {
   private let manifest: StoreManifest
   private let mode: SparsityMode
+  private let windowUnit: MemoryPlan.WindowUnit
   private let chunk: Int
   private let predictorByteCount: Int
   /// Bytes of one position of the KV cache.
@@ -196,6 +197,7 @@ struct DecoderShape: Sendable {
   init(_ manifest: StoreManifest, _ decoder: Decoder) {
     self.manifest = manifest
     mode = decoder.mode
+    windowUnit = decoder.plan.windowUnit
     chunk = decoder.prefillChunk
     predictorByteCount = (decoder.plan.predictorExtents ?? []).reduce(0) { $0 + $1.byteCount }
     let heads = manifest.configuration.layers.reduce(0) { $0 + $1.keyValueHeads }
@@ -219,11 +221,13 @@ struct DecoderShape: Sendable {
     let bundle = manifest.bundles.first { $0.neuronCount > 0 }
     var perNeuron = bundle?.frontBytesPerNeuron ?? 0
     var deciding = predictorByteCount
-    if mode == .predicted || manifest.configuration.routing != nil {
+    if mode == .predicted || windowUnit == .experts {
       // Rows that decide are those of neurons that are computed.
       perNeuron += bundle?.lastPartByteCount ?? 0
     } else {
-      deciding = manifest.bundles.reduce(0) { $0 + $1.neuronCount * $1.lastPartByteCount }
+      deciding = manifest.bundles.indices.reduce(0) {
+        $0 + manifest.neuronsPerToken(layer: $1) * manifest.bundles[$1].lastPartByteCount
+      }
     }
     let passes = (test.promptCount + chunk - 1) / chunk + test.generationCount
     let heads = (test.promptCount > 0 ? 1 : 0) + test.generationCount

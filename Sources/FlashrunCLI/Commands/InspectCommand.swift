@@ -55,6 +55,13 @@ struct InspectCommand: AsyncParsableCommand {
       ) { _, options in
         options.contextLength = options.contextLength ?? wanted
         options.decoder.measuresActivity = true
+        // Where experts are computed whole, what fires in them is not looked at.
+        let configuration = store.configuration
+        if configuration.routing != nil, configuration.hasSilentNeurons,
+          options.decoder.sparsity == .auto
+        {
+          options.decoder.sparsity = .exact
+        }
       }
       console.notice("decoding \(wanted) tokens to measure activity")
       let flag = CancellationFlag()

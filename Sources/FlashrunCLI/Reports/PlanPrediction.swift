@@ -85,11 +85,10 @@ package struct PlanPrediction: Encodable, Sendable {
       store, options, plans: entries.compactMap(\.plan), room: (plan.limit ?? .max) - process)
     rates = Rates(host)
     let isSparse = entries.contains { $0.mode != .dense && $0.plan != nil }
-    activity =
-      Activity(store.configuration)
-      ?? Activity(
-        NeuronActivity(
-          store, isSparse: isSparse, isPredicted: entries.contains { $0.mode == .predicted }))
+    activity = Activity(
+      NeuronActivity(
+        store, isSparse: isSparse, isPredicted: entries.contains { $0.mode == .predicted }),
+      store.configuration)
     remarks = host.remarks
     limits = entries.map { entry in
       guard let plan = entry.plan else { return entry.limit }
@@ -195,20 +194,20 @@ extension RowWork {
 }
 
 extension PlanPrediction.Activity {
-  /// Of a model with experts; nil where there are none.
-  fileprivate init?(_ configuration: ModelConfiguration) {
+  init(_ activity: NeuronActivity, _ configuration: ModelConfiguration) {
+    self.init(activity)
     guard let active = configuration.routing?.activeCount,
       let count = configuration.layers.compactMap(\.expertCount).max()
-    else { return nil }
-    fraction = Double(active) / Double(count)
-    (source, explanation) = (
-      "experts",
+    else { return }
+    if activity.source == .dense { source = "experts" }
+    fraction *= Double(active) / Double(count)
+    let experts =
       "\(active) of \(count) experts of a layer are computed for a token; each is taken to be "
-        + "chosen as often as another (`io replay` of a trace knows better)"
-    )
+      + "chosen as often as another (`io replay` of a trace knows better)"
+    explanation = activity.source == .dense ? experts : experts + "; in them " + explanation
   }
 
-  init(_ activity: NeuronActivity) {
+  private init(_ activity: NeuronActivity) {
     fraction = activity.fraction
     let share = Units.threeDigits(activity.fraction * 100) + " %"
     switch activity.source {
