@@ -2,8 +2,8 @@
 package enum CalibrationError: Error, Equatable, CustomStringConvertible {
   /// No neuron of the model is ever silent.
   case nothingIsSilent(architecture: String, activation: String)
-  /// The model's neurons belong to experts.
-  case hasExperts(architecture: String)
+  /// No neuron of the model's experts is ever silent.
+  case hasExperts(architecture: String, activation: String)
   /// Tokens that make fewer chunks than are needed.
   case textTooShort(tokenCount: Int, chunkLength: Int, neededChunks: Int)
   /// A chunk too short to predict anything.
@@ -18,9 +18,10 @@ package enum CalibrationError: Error, Equatable, CustomStringConvertible {
       "\(architecture) computes \(activation), of which no neuron is ever silent, so there is "
         + "nothing to predict: run it with --sparsity dense or auto, which are lossless; "
         + "--sparsity threshold, for such models, is planned"
-    case .hasExperts(let architecture):
-      "\(architecture) chooses experts by its router, exactly, so there is nothing to predict: run "
-        + "it with --sparsity dense or auto"
+    case .hasExperts(let architecture, let activation):
+      "\(architecture) chooses experts by its router, exactly, and computes \(activation) in them, "
+        + "of which no neuron is ever silent, so there is nothing to predict: run it with "
+        + "--sparsity dense or auto"
     case .textTooShort(let tokenCount, let chunkLength, let neededChunks):
       "the text has \(tokenCount) tokens; calibration needs at least \(neededChunks) "
         + "chunk\(neededChunks == 1 ? "" : "s") of \(chunkLength)"

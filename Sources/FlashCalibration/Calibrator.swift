@@ -56,12 +56,13 @@ package struct Calibrator {
   ///
   /// - Throws: `CalibrationError.nothingIsSilent` or `hasExperts`.
   package static func check(_ configuration: ModelConfiguration) throws(CalibrationError) {
-    guard configuration.routing == nil else {
-      throw .hasExperts(architecture: configuration.architecture)
-    }
     guard FiringRule(configuration) == nil else { return }
-    throw .nothingIsSilent(
-      architecture: configuration.architecture, activation: configuration.activation.rawValue)
+    let (architecture, activation) = (
+      configuration.architecture, configuration.activation.rawValue
+    )
+    throw configuration.routing == nil
+      ? .nothingIsSilent(architecture: architecture, activation: activation)
+      : .hasExperts(architecture: architecture, activation: activation)
   }
 
   /// Bytes that predictors may take.

@@ -110,8 +110,20 @@ struct SilentNeuronTests {
     for word in ["silu", "no neuron is ever silent", "dense", "auto", "threshold", "planned"] {
       #expect("\(error)".contains(word))
     }
-    #expect(throws: Never.self) {
-      try Calibrator.check(TinyModel(family: .llama, seed: 1).configuration)
+    for family in [TinyModel.Family.llama, .turboSparseMixtral] {
+      #expect(throws: Never.self) {
+        try Calibrator.check(TinyModel(family: family, seed: 1).configuration)
+      }
+    }
+  }
+
+  @Test func aMixtureWhoseExpertsHaveNoSilentNeuronsIsRefused() {
+    let model = TinyModel(family: .mixtral, seed: 1)
+    let error = #expect(throws: CalibrationError.self) {
+      try Calibrator.check(model.configuration)
+    }
+    for word in ["MixtralForCausalLM", "silu", "experts", "exactly", "dense or auto"] {
+      #expect(error?.description.contains(word) == true)
     }
   }
 }

@@ -40,13 +40,37 @@ struct PriceOnlyTests {
     return options
   }
 
+  /// A mixture whose checkpoint brings predictors of rank 12 for each of 4 experts.
+  private static func mixture(in folder: String) throws -> (store: WeightStore, model: TinyModel) {
+    var model = TinyModel(
+      family: .turboSparseMixtral, seed: 5, width: 32, keyValueHeads: [4, 4],
+      feedForwardWidth: 80, expertCount: 4)
+    model.predictorRank = 12
+    try model.write(to: folder + "/model")
+    _ = try Converter(
+      source: folder + "/model", target: folder + "/model.flash",
+      options: ConversionOptions(formats: StoreFormats(.f32))
+    ).run()
+    return (try WeightStore.open(folder + "/model.flash"), model)
+  }
+
   /// Counts by the formula, in the states that the dense model gives its predictors.
   private final class Counter: FeedForwardObserver {
-    let file: GGUFBuilder
+    /// W1 and W2 of a layer or of an expert, and the score from which on neurons are named.
+    let matrices: (_ layer: Int, _ expert: Int) -> (reduction: [Float], expansion: [Float])
+    let threshold: Double
     var states: [[Float]] = []
-    var (firing, predicted, found) = ([0, 0], [0, 0], [0, 0])
+    /// The expert that is at work, and the tokens that its rows are of.
+    var (expert, tokens) = (0, [Int]())
+    var (pairs, firing, predicted, found) = ([0, 0], [0, 0], [0, 0], [0, 0])
 
-    init(_ file: GGUFBuilder) { self.file = file }
+    init(
+      threshold: Double,
+      _ matrices: @escaping (Int, Int) -> (reduction: [Float], expansion: [Float])
+    ) {
+      self.threshold = threshold
+      self.matrices = matrices
+    }
 
     func observe(
       inputs: UnsafePointer<Float>, unnormed: UnsafePointer<Float>, tokenCount: Int, layer: Int
@@ -54,21 +78,25 @@ struct PriceOnlyTests {
       states = (0..<tokenCount).map { token in
         (0..<32).map { unsafe unnormed[token * 32 + $0] }
       }
+      (expert, tokens) = (0, Array(0..<tokenCount))
     }
 
-    func observe(expert: Int, tokens: UnsafeBufferPointer<Int32>, layer: Int) {}
+    func observe(expert: Int, tokens: UnsafeBufferPointer<Int32>, layer: Int) {
+      (self.expert, self.tokens) = (expert, unsafe tokens.map { Int($0) })
+    }
 
     func observe(
       preActivations: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int, count: Int,
       layer: Int
     ) {
-      for token in 0..<tokenCount {
-        let hidden = product("blk.\(layer).fc1.weight", states[token].map(Double.init))
-          .map { max(0, $0) }
-        let scores = product("blk.\(layer).fc2.weight", hidden)
+      let (reduction, expansion) = matrices(layer, expert)
+      pairs[layer] += tokenCount * count
+      for row in 0..<tokenCount {
+        let hidden = product(reduction, states[tokens[row]].map(Double.init)).map { max(0, $0) }
+        let scores = product(expansion, hidden)
         for index in 0..<count {
-          let fires = unsafe preActivations[token * stride + index] > 0
-          let isNamed = scores[first + index] >= -0.3
+          let fires = unsafe preActivations[row * stride + index] > 0
+          let isNamed = scores[(first + index) % 80] >= threshold
           firing[layer] += fires ? 1 : 0
           predicted[layer] += isNamed ? 1 : 0
           found[layer] += fires && isNamed ? 1 : 0
@@ -81,9 +109,8 @@ struct PriceOnlyTests {
       neurons: UnsafePointer<Int32>?, count: Int, layer: Int
     ) {}
 
-    private func product(_ name: String, _ x: [Double]) -> [Double] {
-      let matrix = file.values(name)
-      return (0..<matrix.count / x.count).map { row in
+    private func product(_ matrix: [Float], _ x: [Double]) -> [Double] {
+      (0..<matrix.count / x.count).map { row in
         x.indices.reduce(0.0) { $0 + Double(matrix[row * x.count + $1]) * x[$1] }
       }
     }
@@ -93,11 +120,31 @@ struct PriceOnlyTests {
   func certificateIsWhatIsCounted(family: TinyModel.Family) throws {
     let folder = try ProjectFiles.TemporaryFolder()
     let (store, file) = try Self.store(family, in: folder.path)
+    try expectCounted(
+      store,
+      Counter(threshold: -0.3) { layer, _ in
+        (file.values("blk.\(layer).fc1.weight"), file.values("blk.\(layer).fc2.weight"))
+      })
+  }
+
+  @Test func certificateOfAMixtureIsWhatIsCounted() throws {
+    let folder = try ProjectFiles.TemporaryFolder()
+    let (store, model) = try Self.mixture(in: folder.path)
+    let values = model.values()
+    try expectCounted(
+      store,
+      Counter(threshold: 0) { layer, expert in
+        let name = "model.layers.\(layer).block_sparse_moe.experts.\(expert).predictor"
+        return (values["\(name).fc1.weight"]!, values["\(name).fc2.weight"]!)
+      })
+  }
+
+  /// Expects the certificate to have the counter's numbers, and the store to have the certificate.
+  private func expectCounted(_ store: WeightStore, _ counter: Counter) throws {
     var dense = DecoderOptions()
     dense.sparsity = .dense
     dense.contextLength = 32
     let decoder = try Decoder(store: store, options: dense)
-    let counter = Counter(file)
     decoder.observer = counter
     for chunk in Self.text.pricing {
       decoder.reset()
@@ -107,10 +154,10 @@ struct PriceOnlyTests {
     let outcome = try Calibrator(store: store, text: Self.text, options: Self.options())
       .priceOnly()
     let certificate = outcome.certificate
-    let pairs = Double(Self.text.pricing.count * 32 * 80)
     for (layer, line) in certificate.layers.enumerated() {
       #expect(line.recall == Double(counter.found[layer]) / Double(counter.firing[layer]))
       #expect(line.precision == Double(counter.found[layer]) / Double(counter.predicted[layer]))
+      let pairs = Double(counter.pairs[layer])
       #expect(line.predictedActivity == Double(counter.predicted[layer]) / pairs)
       #expect(line.trueActivity == Double(counter.firing[layer]) / pairs)
       #expect(line.recall > 0.1 && line.recall < 1)
