@@ -24,8 +24,7 @@ struct CalibrationMemory {
   private var width: Int { configuration.width }
   /// Neurons of the widest layer, or of an expert: what is looked at at a time.
   private var widest: Int { configuration.layers.map(\.expertWidth).max() ?? 0 }
-  private var neuronCounts: [Int] { configuration.layers.map(\.feedForwardWidth) }
-  private var neuronCount: Int { neuronCounts.reduce(0, +) }
+  private var neuronCount: Int { configuration.layers.reduce(0) { $0 + $1.feedForwardWidth } }
 
   /// Bytes of a neuron's counts, of both parts of the text.
   private static let countsByteCount = 40
@@ -77,7 +76,8 @@ struct CalibrationMemory {
     limit: Int?, available: Int, gateByteCount: Int, budget: Int
   ) throws(MemoryPlanError) -> Int {
     let perPosition = ActivationSample.byteCountPerPosition(
-      width: width, neuronCounts: configuration.layers.map(configuration.neuronsOfToken),
+      width: width,
+      neuronCounts: configuration.layers.indices.map { configuration.neuronsPerToken(layer: $0) },
       activity: 0.5)
     let positions = min(
       available, Self.trainingPositions, Self.statesByteCount / max(1, 4 * width),

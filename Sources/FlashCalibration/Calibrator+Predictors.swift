@@ -77,9 +77,9 @@ extension Calibrator {
 
   /// Bytes of the bundles that a token may use of a layer.
   private func byteCountOfToken(layer: Int) -> Int {
-    let (bundle, configuration) = (store.manifest.bundles[layer], store.configuration)
-    let neurons = configuration.neuronsOfToken(configuration.layers[layer])
-    return bundle.payloadByteCount / max(1, bundle.neuronCount) * neurons
+    let bundle = store.manifest.bundles[layer]
+    return bundle.payloadByteCount / max(1, bundle.neuronCount)
+      * store.configuration.neuronsPerToken(layer: layer)
   }
 
   private func search(

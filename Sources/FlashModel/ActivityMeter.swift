@@ -19,7 +19,7 @@ package final class ActivityMeter {
   init(_ manifest: StoreManifest, recordsActiveSets: Bool) {
     layers = manifest.bundles.enumerated().map {
       LayerActivity(
-        neuronCount: $1.neuronCount, wantedCount: manifest.neuronsPerToken(layer: $0),
+        neuronCount: $1.neuronCount, wantedCount: manifest.configuration.neuronsPerToken(layer: $0),
         lags: Self.lags)
     }
     neuronsPerStride = manifest.bundles.map(\.neuronsPerStride)

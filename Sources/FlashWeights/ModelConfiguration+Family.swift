@@ -120,9 +120,10 @@ extension LayerConfiguration {
 
 /// Which tensors the layers have.
 extension ModelConfiguration {
-  /// Neurons that one token uses: all of a layer's, or those of its experts.
-  package func neuronsOfToken(_ layer: LayerConfiguration) -> Int {
-    layer.expertCount == nil
+  /// Neurons of a layer that a token may want: all, or those of its experts.
+  package func neuronsPerToken(layer: Int) -> Int {
+    let layer = layers[layer]
+    return layer.expertCount == nil
       ? layer.feedForwardWidth : (routing?.activeCount ?? 0) * layer.expertWidth
   }
 

@@ -40,12 +40,9 @@ extension MemoryPlanner {
   /// of it: `smallthinker-4b` 33, 72 and 83 % of neurons with room for 18, 44 and 62 %, and 56, 74
   /// and 82 % of experts with room for 33, 59 and 71 %.
   private func missByteCount(of plan: MemoryPlan) -> Double {
-    guard case .windowed(let slots, _) = plan.feedForward else { return 0 }
-    let all = manifest.bundles.reduce(0) { $0 + $1.windowUnitCount(windowUnit) }
-    let room = Double(slots.reduce(0, +)) / Double(max(1, all))
     let wanted = manifest.bundles.indices.reduce(0) { $0 + unitsPerToken(layer: $1) }
     let perRead = plan.slotByteCount + max(0, options.mergeGapByteCount)
-    return wanted * (1 - room.squareRoot()) * Double(perRead)
+    return wanted * (1 - manifest.windowRoom(plan).squareRoot()) * Double(perRead)
   }
 
   /// Experts of a token, or strides of their neurons of which one at least fires.
@@ -56,7 +53,8 @@ extension MemoryPlanner {
     }
     var silent = 1.0
     for _ in 0..<bundle.neuronsPerStride { silent *= 1 - demand.activeFraction }
-    let strides = manifest.neuronsPerToken(layer: layer) / max(1, bundle.neuronsPerStride)
+    let neurons = manifest.configuration.neuronsPerToken(layer: layer)
+    let strides = neurons / max(1, bundle.neuronsPerStride)
     return Double(strides) * (1 - silent)
   }
 }

@@ -24,13 +24,11 @@ extension StoreManifest {
   /// Whether neurons belong to experts.
   var hasExperts: Bool { configuration.routing != nil }
 
-  /// Neurons of a layer that a token may want: all, or those of its experts.
-  package func neuronsPerToken(layer: Int) -> Int {
-    let bundle = bundles[layer]
-    guard bundle.expertCount != nil, let routing = configuration.routing else {
-      return bundle.neuronCount
-    }
-    return routing.activeCount * bundle.neuronsPerExpert
+  /// The part of what a plan's window keeps or drops that it has room for; 1 without a window.
+  package func windowRoom(_ plan: MemoryPlan) -> Double {
+    guard case .windowed(let slots, _) = plan.feedForward else { return 1 }
+    let all = bundles.reduce(0) { $0 + $1.windowUnitCount(plan.windowUnit) }
+    return Double(slots.reduce(0, +)) / Double(max(1, all))
   }
 }
 

@@ -75,7 +75,7 @@ extension TokenTraffic {
     hitRate = nil
     lookUpCount = 0
     readCallCount = 0
-    let room = Self.room(manifest, plan)
+    let room = manifest.windowRoom(plan)
     // Without a recorded run a router is taken to choose every expert as often, and an expert's
     // neurons to fire from use to use as a layer's do from token to token.
     let keepsExperts = plan.windowUnit == .experts
@@ -87,7 +87,7 @@ extension TokenTraffic {
         continue
       }
       addNeurons(
-        bundle, Double(manifest.neuronsPerToken(layer: layer)), activity,
+        bundle, Double(manifest.configuration.neuronsPerToken(layer: layer)), activity,
         isPredicted: plan.predictorExtents != nil, hitRate: 1 - missRate)
     }
     if let extents = plan.predictorExtents {
@@ -131,7 +131,7 @@ extension TokenTraffic {
     _ bundle: BundleLayout, _ layer: Int, _ manifest: StoreManifest, _ plan: MemoryPlan,
     _ activity: NeuronActivity, missRate: Double, _ options: StorageOptions
   ) {
-    let neurons = Double(manifest.neuronsPerToken(layer: layer))
+    let neurons = Double(manifest.configuration.neuronsPerToken(layer: layer))
     lookUpCount +=
       neurons / Double(bundle.neuronsPerStride)
       * activity.strideFraction(neuronsPerStride: bundle.neuronsPerStride)
@@ -141,13 +141,6 @@ extension TokenTraffic {
     readCallCount += ReadCost.calls(
       reads: reads.count - before,
       slices: plan.predictorExtents == nil ? Self.sliceCount(bundle, neurons) : 1)
-  }
-
-  /// The part of what a window keeps that it has room for.
-  private static func room(_ manifest: StoreManifest, _ plan: MemoryPlan) -> Double {
-    guard case .windowed(let slots, _) = plan.feedForward else { return 1 }
-    let all = manifest.bundles.reduce(0) { $0 + $1.windowUnitCount(plan.windowUnit) }
-    return Double(slots.reduce(0, +)) / Double(max(1, all))
   }
 
   /// Tensors used whole by every token, the output head among them.

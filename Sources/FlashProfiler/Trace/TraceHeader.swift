@@ -223,7 +223,7 @@ extension TraceHeader.Layer {
     }
     let decides = plan.windowUnit == .neurons
     decidingBytes =
-      decides ? manifest.neuronsPerToken(layer: index) * bundle.lastPartByteCount : 0
+      decides ? manifest.configuration.neuronsPerToken(layer: index) * bundle.lastPartByteCount : 0
     bytesPerNeuron = bundle.frontBytesPerNeuron + (decides ? 0 : bundle.lastPartByteCount)
   }
 }

@@ -226,7 +226,8 @@ struct DecoderShape: Sendable {
       perNeuron += bundle?.lastPartByteCount ?? 0
     } else {
       deciding = manifest.bundles.indices.reduce(0) {
-        $0 + manifest.neuronsPerToken(layer: $1) * manifest.bundles[$1].lastPartByteCount
+        $0 + manifest.configuration.neuronsPerToken(layer: $1)
+          * manifest.bundles[$1].lastPartByteCount
       }
     }
     let passes = (test.promptCount + chunk - 1) / chunk + test.generationCount
