@@ -73,7 +73,7 @@ extension SparseFeedForward {
   func trace(_ active: ActiveSet, _ bundles: BundleLayout, layer: Int) {
     guard let recorder = core.recorder, let neurons = unsafe active.neurons else { return }
     unsafe recorder.record(
-      neurons: UnsafeBufferPointer(start: neurons, count: active.count), from: 0,
+      neurons: UnsafeBufferPointer(start: neurons, count: active.count),
       perStride: bundles.neuronsPerStride, layer: layer)
   }
 }

@@ -15,10 +15,10 @@ struct DecoderLayer {
   ) throws(ReadFailure) {
     core.arithmetic = .attention
     let routesFirst = core.family.routing?.readsLayerInput == true
-    if routesFirst, let experts = weights.experts {
+    if routesFirst, let router = weights.router {
       // Their reads fly while attention is computed.
-      try unsafe self.experts.begin(
-        experts, layer: layer, input: core.scratch.residual, position: position,
+      try unsafe experts.begin(
+        router, layer: layer, input: core.scratch.residual, position: position,
         tokenCount: tokenCount)
     }
     if core.scratch.shape.keepsLayerInput {
@@ -46,9 +46,9 @@ struct DecoderLayer {
       try multiply(matrix, tokenCount: tokenCount)
       join(nil, tokenCount: tokenCount)
     } else {
-      if !routesFirst, let experts = weights.experts {
-        try unsafe self.experts.begin(
-          experts, layer: layer, input: core.scratch.normed, position: position,
+      if !routesFirst, let router = weights.router {
+        try unsafe experts.begin(
+          router, layer: layer, input: core.scratch.normed, position: position,
           tokenCount: tokenCount)
       }
       try feed(weights, layer: layer, tokenCount: tokenCount)
@@ -71,7 +71,7 @@ struct DecoderLayer {
     _ weights: LayerWeights, layer: Int, _ tokenCount: Int,
     addingTo output: UnsafeMutablePointer<Float>
   ) throws(ReadFailure) {
-    if weights.experts != nil || weights.sharedExpert != nil {
+    if weights.router != nil || weights.sharedExpert != nil {
       try unsafe experts.forward(weights, layer: layer, tokenCount: tokenCount, addingTo: output)
     } else {
       try unsafe feedForward.forward(

@@ -23,19 +23,18 @@ struct ExpertFeedForward {
   /// Chooses the experts of `tokenCount` tokens from `input`, `[tokenCount, width]`, and begins to
   /// bring in those that are wanted whole.
   func begin(
-    _ weights: ExpertWeights, layer: Int, input: UnsafePointer<Float>, position: Int,
+    _ router: LayerMatrix, layer: Int, input: UnsafePointer<Float>, position: Int,
     tokenCount: Int
   ) throws(ReadFailure) {
     guard let routing = core.family.routing else { return }
     let scratch = core.scratch.experts
     let count = try unsafe ExpertRouter(core: core).route(
-      weights, routing, layer: layer, input: input, position: position, tokenCount: tokenCount)
+      router, routing, layer: layer, input: input, position: position, tokenCount: tokenCount)
     core.loadedExpertCount = count
     let experts = unsafe UnsafeBufferPointer(start: scratch.active, count: count)
     if tokenCount == 1 { unsafe meter?.record(chosen: experts, layer: layer) }
     guard !leavesOut else { return }
-    unsafe core.recorder?.record(
-      neurons: experts, from: 0, perStride: 1, layer: layer)
+    unsafe core.recorder?.record(neurons: experts, perStride: 1, layer: layer)
     core.neuronCount += count * core.residency.manifest.bundles[layer].neuronsPerExpert
     try unsafe core.residency.beginExperts(layer: layer, experts: experts)
   }
@@ -49,7 +48,7 @@ struct ExpertFeedForward {
     if let shared = weights.sharedExpert {
       try SharedExpert(core: core).forward(shared, tokenCount: tokenCount)
     }
-    if weights.experts != nil {
+    if weights.router != nil {
       unsafe core.observer?.observe(
         inputs: core.scratch.normed, unnormed: core.predictorInput(.feedForwardInput),
         tokenCount: tokenCount, layer: layer)
@@ -300,10 +299,9 @@ struct ExpertFeedForward {
     to gates: UnsafeMutablePointer<Float>
   ) {
     let width = weights.bundles.neuronsPerExpert
-    let bias = core.family.isGated ? weights.experts?.gateBias : weights.experts?.upBias
     for row in 0..<(unsafe work.pairCount) {
       unsafe addBias(
-        bias, from: Int(work.expert) * width + neurons.lowerBound,
+        weights.decidingBias, from: Int(work.expert) * width + neurons.lowerBound,
         to: gates + row * width + neurons.lowerBound, neurons.count)
     }
   }
@@ -324,7 +322,7 @@ struct ExpertFeedForward {
           family.activation, threshold: family.firingThreshold, gate, count: neurons.count)
         continue
       }
-      unsafe addBias(weights.experts?.upBias, from: firstBias, to: up, neurons.count)
+      unsafe addBias(weights.upBias, from: firstBias, to: up, neurons.count)
       unsafe core.kernels.activate(
         family.activation, threshold: family.firingThreshold, gate: gate, up: up,
         count: neurons.count, into: gate)
@@ -346,7 +344,7 @@ struct ExpertFeedForward {
     let scratch = core.scratch
     let bundles = weights.bundles
     let width = core.configuration.width
-    let count = weights.experts == nil ? 0 : scratch.shape.activeExpertCount
+    let count = weights.router == nil ? 0 : scratch.shape.activeExpertCount
     let format = bundles.parts[bundles.part(.down)].format
     let threads = tokenCount == 1 ? 1 : core.pool.threadCount
     core.run(threads) { thread in
@@ -362,7 +360,7 @@ struct ExpertFeedForward {
           unsafe core.kernels.addUnpacked(
             format, width: width, accumulator: scratch.experts.answers + pair * width, to: answer)
           unsafe addBias(
-            weights.experts?.downBias, from: Int(scratch.experts.chosen[choice]) * width,
+            weights.downBias, from: Int(scratch.experts.chosen[choice]) * width,
             to: answer, width)
           unsafe core.kernels.scale(answer, by: scratch.experts.scores[choice], count: width)
           unsafe core.kernels.add(answer, to: sum, count: width)

@@ -11,15 +11,15 @@ struct ExpertRouter {
   ///
   /// - Parameter input: `[tokenCount, width]`.
   func route(
-    _ weights: ExpertWeights, _ routing: ExpertRouting, layer: Int,
+    _ matrix: LayerMatrix, _ routing: ExpertRouting, layer: Int,
     input: UnsafePointer<Float>, position: Int, tokenCount: Int
   ) throws(ReadFailure) -> Int {
-    let router = weights.router.tensor
+    let router = matrix.tensor
     unsafe core.prepareActivations(
       input, width: router.width, tokenCount: tokenCount, format: router.format)
     let scratch = core.scratch.experts
     try unsafe core.project(
-      weights.router, tokenCount: tokenCount, output: scratch.logits, outputStride: router.rows)
+      matrix, tokenCount: tokenCount, output: scratch.logits, outputStride: router.rows)
     for token in 0..<tokenCount {
       let logits = unsafe scratch.logits + token * router.rows
       if unsafe core.kernels.nonFiniteCount(logits, count: router.rows) > 0 {
@@ -47,9 +47,8 @@ struct ExpertRouter {
   /// The residual stream changes little from layer to layer: on trained models 59 to 89 % of them
   /// are wanted.
   func guess(_ weights: LayerWeights) throws(ReadFailure) -> Int {
-    guard let experts = weights.experts, let routing = core.family.routing else { return 0 }
+    guard let router = weights.router, let routing = core.family.routing else { return 0 }
     let scratch = core.scratch
-    let router = experts.router
     var state = unsafe UnsafePointer(scratch.residual)
     if let norm = weights.feedForwardNorm, routing.readsLayerInput != true {
       unsafe core.normalize(state, tokenCount: 1, norm: norm, into: scratch.experts.sums)

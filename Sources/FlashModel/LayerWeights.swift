@@ -27,16 +27,6 @@ struct AttentionWeights {
   var sinks: Int?
 }
 
-/// Which tensors choose and bias a layer's experts.
-struct ExpertWeights {
-  var router: LayerMatrix
-  /// A value for each neuron of each expert.
-  var gateBias: Int?
-  var upBias: Int?
-  /// `[expert, width]`.
-  var downBias: Int?
-}
-
 /// Which tensors the expert uses that every token has.
 struct SharedExpertWeights {
   var gate: LayerMatrix?
@@ -68,13 +58,14 @@ struct LayerWeights {
   /// A square matrix in the neurons' place.
   var linearFeedForward: LayerMatrix?
   /// There where neurons belong to experts.
-  var experts: ExpertWeights?
+  var router: LayerMatrix?
   var sharedExpert: SharedExpertWeights?
   var bundles: BundleLayout
   /// Bias of the rows that decide whether a neuron fires, one value a neuron.
   var decidingBias: Int?
   /// Bias of the up rows where a gate decides.
   var upBias: Int?
+  /// `[1, width]`, or with experts `[experts, width]`.
   var downBias: Int?
 }
 
@@ -99,7 +90,7 @@ struct ModelWeights {
         feedForwardOutputNorm: index.normIfThere(.feedForwardOutputNorm, layer),
         linearFeedForward: shape.hasLinearFeedForward == true
           ? index.matrix(.linearFeedForward, layer) : nil,
-        experts: shape.expertCount == nil ? nil : index.experts(layer),
+        router: shape.expertCount == nil ? nil : index.matrix(.router, layer),
         sharedExpert: shape.shared > 0 ? index.sharedExpert(layer) : nil,
         bundles: manifest.bundles[layer],
         decidingBias: index.find(configuration.isGated ? .gate : .up, layer, isBias: true),
@@ -161,12 +152,6 @@ private struct TensorIndex {
         query: matrix(.query, layer), key: matrix(.key, layer), value: matrix(.value, layer),
         output: matrix(.attentionOutput, layer), queryNorm: normIfThere(.queryNorm, layer),
         keyNorm: normIfThere(.keyNorm, layer), sinks: find(.sinks, layer, isBias: false)))
-  }
-
-  func experts(_ layer: Int) -> ExpertWeights {
-    ExpertWeights(
-      router: matrix(.router, layer), gateBias: find(.gate, layer, isBias: true),
-      upBias: find(.up, layer, isBias: true), downBias: find(.down, layer, isBias: true))
   }
 
   func sharedExpert(_ layer: Int) -> SharedExpertWeights {

@@ -107,7 +107,7 @@ struct TraceReaderTests {
         let collector = Collector()
         let recorder = TraceRecorder(sink: collector, readCapacity: 1, strideCapacity: limit)
         unsafe numbers.withUnsafeBufferPointer {
-          unsafe recorder.record(neurons: $0, from: 0, perStride: 1, layer: 0)
+          unsafe recorder.record(neurons: $0, perStride: 1, layer: 0)
         }
         recorder.flush()
         #expect(StrideGaps.decode(collector.text) == numbers)

@@ -114,11 +114,11 @@ package protocol TraceSink: AnyObject {
   /// Notes the strides that a layer wants.
   ///
   /// - Parameters:
-  ///   - neurons: ascending, counted from `first`.
+  ///   - neurons: ascending.
   ///   - perStride: neurons of a stride.
   /// - Complexity: O(1) for each neuron.
   package func record(
-    neurons: UnsafeBufferPointer<Int32>, from first: Int, perStride: Int, layer: Int
+    neurons: UnsafeBufferPointer<Int32>, perStride: Int, layer: Int
   ) {
     // Both at once: an event and its text go to the sink together.
     if eventCount == Self.eventCapacity || textCapacity - textCount < setCapacity { flush() }
@@ -126,7 +126,7 @@ package protocol TraceSink: AnyObject {
     var count = 0
     var last = -1
     for place in neurons.indices {
-      let neuron = first + Int(unsafe neurons[place])
+      let neuron = Int(unsafe neurons[place])
       let stride = perStride == 1 ? neuron : neuron / perStride
       if stride == last { continue }
       unsafe textCount += StrideGaps.write(gap: stride - last - 1, to: text + textCount)
