@@ -58,7 +58,7 @@ package struct ActivityReport: Codable, Equatable, Sendable {
       Layer(activeFraction: meter.activeFraction(layer: $0), reuse: meter.reuse(layer: $0))
     }
     let routing = decoder.routingMeter?.report
-    let isWhole = routing != nil && layers.allSatisfy { $0.activeFraction == 0 }
+    let isWhole = routing != nil && decoder.mode == .dense
     return ActivityReport(
       tokenCount: count, lags: ActivityMeter.lags, layers: isWhole ? [] : layers,
       routing: routing)

@@ -24,8 +24,9 @@ struct LayerPricing {
           sample.forEachFiring(at: position) { neuron, _ in note(position, neuron) }
         }
       })
-    guard let predictor, sample.neuronCount > 0 else {
-      tally += PredictorTally(nil, sample, positions, kernels: kernels, pool: pool)
+    let predictor = sample.neuronCount > 0 ? predictor : nil
+    tally += PredictorTally(predictor, sample, positions, kernels: kernels, pool: pool)
+    guard let predictor else {
       predictedCurve.add(
         Self.curve(of: sample) { positions, note in
           for position in positions {
@@ -34,7 +35,6 @@ struct LayerPricing {
         })
       return
     }
-    tally += PredictorTally(predictor, sample, positions, kernels: kernels, pool: pool)
     let scorer = PredictorScorer(predictor, kernels: kernels, pool: pool)
     predictedCurve.add(
       Self.curve(of: sample) { positions, note in
