@@ -44,13 +44,27 @@ package enum TestCalibration {
     return CalibrationDraft(layers: layers, countedTokens: 1000, generator: "tests")
   }
 
+  /// The same threshold for every layer that has neurons; counts and orders by the seed.
+  package static func thresholds(
+    _ store: WeightStore, _ threshold: Float, seed: UInt64, reorders: Bool = true
+  ) -> CalibrationDraft {
+    var draft = draft(store, seed: seed, reorders: reorders)
+    for layer in draft.layers.indices {
+      draft.layers[layer].predictor = nil
+      draft.layers[layer].threshold = draft.layers[layer].counts.isEmpty ? nil : threshold
+    }
+    return draft
+  }
+
   /// A certificate whose numbers are made up.
-  package static func certificate(_ store: WeightStore) -> Certificate {
+  package static func certificate(
+    _ store: WeightStore, mode: Certificate.Mode? = nil
+  ) -> Certificate {
     let curve = (1...Certificate.windowCount).map { 1 / Double($0) }
     let layer = Certificate.Layer(
       recall: 0.99, precision: 0.75, weightedFalseNegatives: 0.004, predictedActivity: 0.12,
       trueActivity: 0.08, newFractionPerWindow: curve)
-    return Certificate(
+    var certificate = Certificate(
       layers: store.manifest.bundles.map { _ in layer },
       densePerplexity: .init(value: 20, standardError: 0.5),
       predictedPerplexity: .init(value: 20.12, standardError: 0.5), meanKLDivergence: 0.004,
@@ -59,6 +73,8 @@ package enum TestCalibration {
       predictorByteCount: 1000, predictorTimeShare: 0.03, trainingTokens: 1000,
       pricingTokens: 8192, seed: 7, trainingTextDigest: "a", pricingTextDigest: "b",
       textName: "made-up.txt")
+    certificate.mode = mode
+    return certificate
   }
 
   /// Installs a draft and its certificate into a store and opens it again.
@@ -67,7 +83,8 @@ package enum TestCalibration {
   ) throws -> WeightStore {
     let installer = try CalibrationInstaller(store: store)
     _ = try installer.stage(draft)
-    _ = try installer.publish(certificate(store))
+    let hasThresholds = draft.layers.contains { $0.threshold != nil }
+    _ = try installer.publish(certificate(store, mode: hasThresholds ? .threshold : nil))
     return try WeightStore.open(store.path)
   }
 }

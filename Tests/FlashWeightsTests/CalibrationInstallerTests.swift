@@ -244,6 +244,57 @@ struct CalibrationInstallerTests {
     #expect(throws: StoreError.self) { try WeightStore.open(store.path) }
   }
 
+  @Test(arguments: [TinyModel.Family.llama, .qwen2MoE])
+  func thresholdsAreKeptAndDamagedOnesRefused(family: TinyModel.Family) throws {
+    var model = Self.tiny(family)
+    model.configuration.activation = .silu
+    let old = try convert(model)
+    let draft = TestCalibration.thresholds(old, 0.125, seed: 7)
+    let store = try TestCalibration.install(draft, in: old)
+    #expect(store.verify() == [])
+    #expect(store.manifest.modelDigest == old.manifest.modelDigest)
+    let calibration = try #require(store.calibration)
+    #expect(calibration.hasThresholds && !calibration.predicts)
+    // The second layer of the mixture has no neurons that could be left out.
+    #expect(
+      calibration.layers.map { $0.threshold.map { Float($0) } }
+        == draft.layers.map(\.threshold))
+    let faults: [(change: (inout Calibration) -> Void, says: String)] = [
+      ({ $0.layers[0].threshold = -0.1 }, "is no magnitude"),
+      ({ $0.layers[0].threshold = 1e39 }, "is no magnitude"),
+      ({ $0.layers[2].threshold = nil }, "is missing"),
+      ({ $0.layers.removeLast() }, "another number of layers"),
+      ({ $0.certificate?.mode = nil }, "another mode"),
+      ({ for layer in $0.layers.indices { $0.layers[layer].threshold = nil } }, "another mode"),
+    ]
+    for fault in faults {
+      var changed = calibration
+      fault.change(&changed)
+      try Data(changed.text).write(to: URL(filePath: store.calibrationPath))
+      let error = #expect(throws: StoreError.self) { try WeightStore.open(store.path) }
+      #expect(error?.kind == .calibration && error?.problem.contains(fault.says) == true)
+      if fault.says.hasPrefix("is") { #expect(error?.tensor?.hasPrefix("layers.") == true) }
+    }
+    let text = String(decoding: calibration.text, as: UTF8.self)
+    for value in ["NaN", "\"a\"", "1e999"] {
+      let damaged = text.replacing("\"threshold\" : 0.125", with: "\"threshold\" : \(value)")
+      #expect(damaged != text)
+      try Data(damaged.utf8).write(to: URL(filePath: store.calibrationPath))
+      #expect(throws: StoreError.self) { try WeightStore.open(store.path) }
+    }
+  }
+
+  @Test func aThresholdForAReLUModelIsRefused() throws {
+    let old = try convert(Self.tiny())
+    let store = try TestCalibration.install(TestCalibration.draft(old, seed: 7), in: old)
+    var changed = try #require(store.calibration)
+    for layer in changed.layers.indices { changed.layers[layer].threshold = 0.1 }
+    changed.certificate?.mode = .threshold
+    try Data(changed.text).write(to: URL(filePath: store.calibrationPath))
+    let error = #expect(throws: StoreError.self) { try WeightStore.open(store.path) }
+    #expect(error?.kind == .calibration && error?.tensor == "layers.0")
+  }
+
   @Test func predictorsOfAnotherNumberOfExpertsAreRefused() throws {
     let old = try convert(Self.tiny(.turboSparseMixtral))
     let store = try TestCalibration.install(TestCalibration.draft(old, seed: 7), in: old)

@@ -59,10 +59,22 @@ extension Calibration {
     if let problem = certificate?.problem(layerCount: layers.count) {
       throw StoreError(.calibration, "the certificate \(problem)", file: file)
     }
+    if let certificate, hasThresholds != (certificate.pricedMode == .threshold) {
+      throw StoreError(
+        .calibration, "the certificate is of another mode", file: file,
+        expected: hasThresholds ? "threshold" : "predicted",
+        found: certificate.pricedMode.rawValue)
+    }
     var extents: [(name: String, extent: FileExtent)] = []
     for (index, layer) in layers.enumerated() {
       let name = "layers.\(index)"
       let bundle = manifest.bundles[index]
+      if let fault = fault(inThresholdOf: layer, bundle, manifest.configuration) {
+        throw StoreError(
+          .calibration, "the threshold \(fault)", file: file, tensor: name,
+          expected: "a finite magnitude, 0 or more, in every layer with neurons or in none",
+          found: layer.threshold.map { "\($0)" } ?? "none")
+      }
       guard layer.hasShape(of: bundle) else {
         throw StoreError(
           .calibration, "contradicts the layer's shape or its own kind", file: file, tensor: name,
@@ -83,6 +95,28 @@ extension Calibration {
         found: "\(extent.byteCount) from \(extent.offset)")
     }
     try FileExtent.checkApart(extents, file: file)
+  }
+}
+
+extension Calibration {
+  /// What is wrong with a layer's threshold, as the end of a sentence; nil for nothing.
+  private func fault(
+    inThresholdOf layer: LayerCalibration, _ bundle: BundleLayout,
+    _ configuration: ModelConfiguration
+  ) -> String? {
+    guard hasThresholds else { return nil }
+    guard layer.kind == .all else { return "stands beside a predictor" }
+    return configuration.fault(inThreshold: layer.threshold, bundle)
+  }
+}
+
+extension ModelConfiguration {
+  /// The same of a model whose layers have thresholds.
+  func fault(inThreshold threshold: Double?, _ bundle: BundleLayout) -> String? {
+    guard let threshold else { return bundle.neuronCount > 0 ? "is missing" : nil }
+    if hasSilentNeurons { return "is of no use to \(activation.rawValue)" }
+    if bundle.neuronCount == 0 { return "is of a layer without neurons" }
+    return threshold >= 0 && Float(threshold).isFinite ? nil : "is no magnitude"
   }
 }
 

@@ -2,7 +2,7 @@ package import FlashIO
 package import FlashKernels
 
 /// The contents of a store's `calibration.json`: what the low-rank predictors of
-/// `predictor.safetensors` are, and at what price they work.
+/// `predictor.safetensors` are, or above which magnitude gates fire, and at what price that works.
 ///
 /// A calibration belongs to one model: `modelDigest` is over the canonical weights, so it holds for
 /// a store whose neurons were reordered and for no other model. The manifest names both files
@@ -65,6 +65,10 @@ package struct LayerCalibration: Codable, Equatable, Sendable {
   package var expansion: PredictorTensor?
   /// b with the threshold in it, f32, `[1, neurons]`, `layers.L.bias`; nil for `all`.
   package var bias: PredictorTensor?
+  /// Above which |activation(gate)|, or of an ungated layer |activation(up)|, a neuron is computed
+  /// in `threshold`: in every layer that has neurons, of a model where none is ever silent, or in
+  /// none. A Float's value; the layer's experts share it.
+  package var threshold: Double?
   /// How often each neuron fired over `countedTokens` tokens, `layers.L.counts`, `I32`.
   package var counts: PredictorExtent
   /// For each neuron in the order they lie its index in the checkpoint, `layers.L.order`, `I32`;
@@ -96,6 +100,12 @@ package struct PredictorExtent: Codable, Equatable, Sendable {
 extension Calibration {
   /// Whether any layer has a predictor.
   package var predicts: Bool { layers.contains { $0.kind != .all } }
+
+  /// Whether layers have thresholds.
+  package var hasThresholds: Bool { layers.contains { $0.threshold != nil } }
+
+  /// Whether there is something whose price can be measured.
+  package var isPriceable: Bool { predicts || hasThresholds }
 
   /// Bytes of all predictors without counts and orders, as they lie in memory.
   package var predictorByteCount: Int {

@@ -19,18 +19,23 @@ package struct CalibrationDraft: Sendable {
   }
 }
 
-/// One layer's predictor, counts and new order.
+/// One layer's predictor or threshold, counts and new order.
 package struct LayerDraft: Sendable {
-  /// Nil where every neuron is to be computed.
+  /// Nil where every neuron is to be computed, or those that pass the threshold.
   package var predictor: PredictorDraft?
+  /// As `LayerCalibration.threshold`.
+  package var threshold: Float?
   /// How often each neuron fired: `[neurons]`.
   package var counts: [UInt32]
   /// For each place in the new order the neuron's place in the store that was opened, a
   /// permutation inside each expert; nil leaves the layer as it is.
   package var order: [Int]?
 
-  package init(predictor: PredictorDraft?, counts: [UInt32], order: [Int]? = nil) {
+  package init(
+    predictor: PredictorDraft?, threshold: Float? = nil, counts: [UInt32], order: [Int]? = nil
+  ) {
     self.predictor = predictor
+    self.threshold = threshold
     self.counts = counts
     self.order = order
   }

@@ -1,8 +1,12 @@
-/// What `--sparsity predicted` costs and saves, measured on text that training did not see.
+/// What `--sparsity predicted`, or `threshold`, costs and saves, measured on text that training did
+/// not see.
 ///
 /// All fractions are 0...1; divergences are in nats; "predicted" is the mode as it decodes, at
-/// every position.
+/// every position, and in `threshold` what passes the thresholds.
 package struct Certificate: Codable, Equatable, Sendable {
+  /// What is priced: named as `--sparsity` names it.
+  package enum Mode: String, Codable, Sendable { case predicted, threshold }
+
   /// A mean and its standard error.
   package struct Estimate: Codable, Equatable, Sendable {
     package var value: Double
@@ -22,7 +26,8 @@ package struct Certificate: Codable, Equatable, Sendable {
     /// Of the pairs that were predicted, the part that fires.
     package var precision: Double
     /// Of the contribution of all firing pairs (|output| times the norm of the down column), the
-    /// part of those that were not predicted.
+    /// part of those that were not predicted; in `threshold`, where all pairs that fire are
+    /// computed, of that of all pairs.
     package var weightedFalseNegatives: Double
     /// Neurons predicted for a token, of all, or of its experts'; mean over tokens.
     package var predictedActivity: Double
@@ -51,6 +56,8 @@ package struct Certificate: Codable, Equatable, Sendable {
   /// Windows for which new bytes and new fractions are given: 1, 2, … 16 tokens.
   package static let windowCount = 16
 
+  /// Nil: `predicted`.
+  package var mode: Mode?
   /// One per layer.
   package var layers: [Layer]
   package var densePerplexity: Estimate
@@ -103,6 +110,8 @@ package struct Certificate: Codable, Equatable, Sendable {
     self.pricingTextDigest = pricingTextDigest
     self.textName = textName
   }
+
+  package var pricedMode: Mode { mode ?? .predicted }
 
   /// Predicted over dense perplexity less one: +0.006 is 0.6 % worse.
   package var perplexityChange: Double {

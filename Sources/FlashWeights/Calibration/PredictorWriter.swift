@@ -60,6 +60,7 @@ struct PredictorWriter {
         rank: layer.predictor?.rank ?? 0,
         targetRecall: layer.predictor?.targetRecall ?? 1,
         counts: PredictorExtent(extent: FileExtent(offset: 0, byteCount: 0), checksum: ""))
+      calibration.threshold = layer.threshold.map { Double($0) }
       if let predictor = layer.predictor {
         calibration.reduction = try put(predictor.reduction, .reduction, index)
         calibration.expansion = try put(predictor.expansion.reordered(order), .expansion, index)
@@ -93,6 +94,11 @@ extension CalibrationDraft {
       if let order = layer.order {
         precondition(order.isPermutation(of: neurons), "an order names every neuron once")
         precondition(bundle.leavesExperts(order), "an order leaves neurons in their experts")
+      }
+      if layers.contains(where: { $0.threshold != nil }) {
+        let fault = manifest.configuration.fault(
+          inThreshold: layer.threshold.map { Double($0) }, bundle)
+        precondition(fault == nil && layer.predictor == nil, "a threshold \(fault ?? "is alone")")
       }
       guard let predictor = layer.predictor else { continue }
       let rank = predictor.rank
