@@ -8,8 +8,8 @@ extension Decoder {
   /// Opens a store under the given options; when it returns, everything resident is in DRAM.
   ///
   /// - Parameter progress: called while resident weights are read, with bytes done and in all.
-  /// - Throws: `DecoderError.unsupported` for options the model cannot have, `uncertified` for
-  ///   `predicted` over a store without a certificate, `StoreError` for a predictor file that is
+  /// - Throws: `DecoderError.unsupported` for options the model cannot have, `uncertified` for a
+  ///   lossy mode over a store without its certificate, `StoreError` for a predictor file that is
   ///   missing or cut, `MemoryPlanError` when
   ///   the limit is below the floor, `ArenaFailure`, `FileFailure`, `ReadEngineFailure` and
   ///   `ReadFailure` for what the system refuses.
@@ -85,7 +85,8 @@ extension Decoder {
         core: core, weights: ModelWeights(manifest), cache: buffers.cache,
         rotary: buffers.rotary, memory: memory, plan: plan,
         mode: settings.mode(for: plan), sliceByteCount: max(1, options.sliceByteCount),
-        predictor: settings.predictor, computesResidentGates: options.computesResidentGates,
+        predictor: settings.predictor, bounds: settings.bounds,
+        computesResidentGates: options.computesResidentGates,
         meter: options.measuresActivity
           ? ActivityMeter(manifest, recordsActiveSets: options.recordsActiveSets) : nil,
         routingMeter: options.measuresActivity ? RoutingMeter(manifest.configuration) : nil

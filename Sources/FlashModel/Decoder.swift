@@ -60,8 +60,8 @@ package import FlashWindow
     rotary = parts.rotary
     let feedForward = SparseFeedForward(
       core: core, layers: weights.layers, mode: mode, sliceByteCount: parts.sliceByteCount,
-      predictor: parts.predictor, computesResidentGates: parts.computesResidentGates,
-      meter: parts.meter)
+      predictor: parts.predictor, bounds: parts.bounds,
+      computesResidentGates: parts.computesResidentGates, meter: parts.meter)
     layer = DecoderLayer(
       core: core, attention: Attention(core: core, cache: parts.cache, rotary: parts.rotary),
       feedForward: feedForward,

@@ -20,7 +20,7 @@ package struct DecoderOptions: Sendable {
   package var sliceByteCount = 2 << 20
   /// Rows of logits that one call can hand out per chunk: 1 to generate, more to score text.
   package var logitsRowCapacity = 1
-  /// Whether `predicted` may run without a certificate: for the one who is about to price it.
+  /// Whether lossy modes may run without a certificate: for the one who is about to price them.
   package var allowsUnpriced = false
   /// Whether `predicted` also multiplies the gates of neurons that were not named but are in DRAM,
   /// and computes those that fire. The answer then depends on the cache: on the memory limit and on
@@ -47,6 +47,8 @@ package enum SparsityChoice: String, CaseIterable, Sendable {
   case dense, exact
   /// Lossy: what the store's predictors expect, at the price its certificate names.
   case predicted
+  /// Lossy: what passes the store's thresholds, at the price its certificate names.
+  case threshold
 }
 
 /// What is computed; dense and exact give the same bits.
@@ -57,6 +59,12 @@ package enum SparsityMode: String, Sendable {
   case exact
   /// Only neurons that a predictor names; lossy.
   case predicted
+  /// Only neurons whose resident gate row gives a magnitude above their layer's threshold; models
+  /// without silent neurons; lossy.
+  case threshold
+
+  /// Whether the answer differs from that of `dense`.
+  package var isLossy: Bool { self == .predicted || self == .threshold }
 }
 
 /// Why a forward pass ended early or could not begin.
@@ -69,8 +77,9 @@ package enum DecoderError: Error {
   case unsupported(String)
   /// An instruction set that this CPU, or its kernel, does not offer.
   case missingInstructions(InstructionSet)
-  /// `predicted` over a store without a certificate; whether it has predictors to price.
-  case uncertified(hasPredictors: Bool)
+  /// A lossy mode over a store without a certificate of it; whether the store has the predictors or
+  /// thresholds that could be priced.
+  case uncertified(SparsityMode, canBePriced: Bool)
   /// A router's logits are not all finite, so that they choose no experts.
   case noRouting(layer: Int, position: Int)
   /// `isCancelled` said so; the KV cache keeps whole chunks only.

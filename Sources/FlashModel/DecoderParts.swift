@@ -13,6 +13,7 @@ struct DecoderParts {
   var mode: SparsityMode
   var sliceByteCount: Int
   var predictor: SparsityPredictor?
+  var bounds: [FiringBounds]
   var computesResidentGates: Bool
   var meter: ActivityMeter?
   var routingMeter: RoutingMeter?

@@ -16,6 +16,8 @@ struct DecoderSettings {
   let valueFormat: KeyValueFormat
   /// There where `predicted` was asked for.
   let predictor: SparsityPredictor?
+  /// Which pre-activations fire, for each layer.
+  let bounds: [FiringBounds]
   /// Of the neurons of a token's experts, those that are expected to fire.
   private let activeFraction: Double
 
@@ -29,19 +31,15 @@ struct DecoderSettings {
     let configuration = manifest.configuration
     let isa = options.instructionSet ?? .best
     guard isa.isSupported else { throw .missingInstructions(isa) }
-    if [.exact, .predicted].contains(options.sparsity), !configuration.activation.isSparse {
-      throw .unsupported(
-        "--sparsity \(options.sparsity.rawValue) needs a ReLU model: "
-          + "\(configuration.architecture) computes \(configuration.activation.rawValue), of which "
-          + "no neuron is ever silent")
-    }
-    if options.sparsity == .predicted {
-      guard let calibration, calibration.certificate != nil || options.allowsUnpriced else {
-        throw .uncertified(hasPredictors: calibration?.predicts == true)
+    let lossy = try Self.lossyCalibration(calibration, options, configuration)
+    predictor = options.sparsity == .predicted ? lossy.map { SparsityPredictor($0) } : nil
+    bounds = configuration.layers.indices.map { layer in
+      guard options.sparsity == .threshold, let lossy else {
+        return FiringBounds(above: configuration.firingThreshold)
       }
-      predictor = SparsityPredictor(calibration)
-    } else {
-      predictor = nil
+      // A layer without neurons has no threshold.
+      return FiringBounds(
+        configuration.activation, magnitudeAbove: Float(lossy.layers[layer].threshold ?? 0))
     }
     self.manifest = manifest
     self.options = options
@@ -64,6 +62,34 @@ struct DecoderSettings {
         "a KV cache in \(format.rawValue) needs heads of a multiple of 32 values, "
           + "this model's have \(configuration.headDimension)")
     }
+  }
+
+  /// What a lossy mode goes by; nil in the others.
+  ///
+  /// - Throws: `unsupported` for a mode that the model cannot have, `uncertified` for a lossy one
+  ///   that the store has no price of.
+  private static func lossyCalibration(
+    _ calibration: Calibration?, _ options: DecoderOptions, _ configuration: ModelConfiguration
+  ) throws(DecoderError) -> Calibration? {
+    let sparsity = options.sparsity
+    let computes = "\(configuration.architecture) computes \(configuration.activation.rawValue)"
+    if [.exact, .predicted].contains(sparsity), !configuration.hasSilentNeurons {
+      throw .unsupported(
+        "--sparsity \(sparsity.rawValue) needs a ReLU model: \(computes), of which no neuron is "
+          + "ever silent; --sparsity threshold leaves out those that hardly answer")
+    }
+    if sparsity == .threshold, configuration.hasSilentNeurons {
+      throw .unsupported(
+        "--sparsity threshold is for models without silent neurons: \(computes), for which "
+          + "--sparsity exact loses nothing, and predicted little")
+    }
+    guard let mode = SparsityMode(rawValue: sparsity.rawValue), mode.isLossy else { return nil }
+    let isMade =
+      mode == .threshold ? calibration?.hasThresholds == true : calibration?.predicts == true
+    guard let calibration, mode == .predicted || isMade,
+      calibration.certificate != nil || options.allowsUnpriced
+    else { throw .uncertified(mode, canBePriced: isMade) }
+    return calibration
   }
 
   /// Chunks are not made smaller than this to save memory.
@@ -111,7 +137,7 @@ struct DecoderSettings {
     let exact: MemoryDemand.ExactDemand =
       switch options.sparsity {
       case .dense, .predicted: .no
-      case .exact: .required
+      case .exact, .threshold: .required
       case .auto:
         manifest.configuration.hasSilentNeurons ? .ifItFits : .no
       }
@@ -145,10 +171,11 @@ struct DecoderSettings {
     return configuration.layers.reduce(0) { $0 + $1.keyValueHeads } * perPosition * contextLength
   }
 
-  /// Which arithmetic a plan means: deciding rows in DRAM make `exact` free, predictors are used
+  /// Which arithmetic a plan means: deciding rows in DRAM make `exact` free, lossy modes are used
   /// where they were asked for.
   func mode(for plan: MemoryPlan) -> SparsityMode {
     if predictor != nil { return .predicted }
+    if options.sparsity == .threshold { return .threshold }
     guard options.sparsity != .dense, manifest.configuration.hasSilentNeurons else {
       return .dense
     }

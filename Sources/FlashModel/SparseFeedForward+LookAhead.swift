@@ -76,7 +76,8 @@ extension SparseFeedForward {
       strides: UnsafeBufferPointer(start: core.scratch.guessedStrides, count: guessCount))
   }
 
-  /// Ranks the strides of the first `columnCount` columns by their largest guess above zero.
+  /// Ranks the strides of the first `columnCount` columns by their largest guess that would fire;
+  /// what fires below zero, by a threshold, is too near to not firing to be guessed.
   private func rank(_ bundles: BundleLayout, _ group: NeuronGroup, columnCount: Int) -> Int {
     var count = 0
     group.forEachRun(inColumns: 0..<columnCount) { run, columns in
@@ -93,6 +94,7 @@ extension SparseFeedForward {
     let strides = unsafe core.scratch.guessedStrides
     let values = unsafe core.scratch.guessedValues
     let perStride = bundles.neuronsPerStride
+    let least = mode == .threshold ? self.bounds[layer].bound : 0
     var first = columns.lowerBound
     while first < columns.upperBound {
       let stride = (first + run.shift) / perStride
@@ -101,7 +103,7 @@ extension SparseFeedForward {
       for column in first + 1..<max(end, first + 1) { value = unsafe max(value, guesses[column]) }
       first = end
       let isFull = count == DecoderScratch.guessCapacity
-      guard value > 0, unsafe !isFull || value > values[count - 1],
+      guard value > least, unsafe !isFull || value > values[count - 1],
         !core.residency.holds(layer: layer, stride: stride)
       else { continue }
       var place = isFull ? count - 1 : count

@@ -35,9 +35,10 @@ extension SparseFeedForward {
     }
   }
 
-  /// The neurons that are computed: those that fire, in `exact` and where a meter wants to know.
+  /// The neurons that are computed: those that fire, in `exact` and `threshold` and where a meter
+  /// wants to know.
   func activeSet(_ group: NeuronGroup) -> ActiveSet {
-    let isSelective = mode == .exact || meter != nil && core.family.activation.isSparse
+    let isSelective = mode != .dense || meter != nil && core.family.activation.isSparse
     if !isSelective, group.runCount == 1 { return unsafe .all(group.runs[0].neurons) }
     var count = 0
     group.forEachRun(inColumns: 0..<group.neuronCount) { run, columns in
@@ -53,20 +54,28 @@ extension SparseFeedForward {
   ) -> Int {
     let values = unsafe core.scratch.deciding
     let found = unsafe core.scratch.activeNeurons
-    let threshold = core.family.firingThreshold
+    let bounds = bounds[group.layer]
     let shift = run.shift
     var active = active
     if group.tokenCount == 1 {
       // Written always and kept sometimes: one in twelve fires, which no branch predictor learns.
-      for column in columns {
-        unsafe found[active] = Int32(truncatingIfNeeded: column &+ shift)
-        active &+= unsafe values[column] > threshold ? 1 : 0
+      // Without a dip there is one comparison less.
+      if bounds.hasDip {
+        for column in columns {
+          unsafe found[active] = Int32(truncatingIfNeeded: column &+ shift)
+          active &+= unsafe bounds.fires(values[column]) ? 1 : 0
+        }
+      } else {
+        for column in columns {
+          unsafe found[active] = Int32(truncatingIfNeeded: column &+ shift)
+          active &+= unsafe values[column] <= bounds.bound ? 0 : 1
+        }
       }
       return active
     }
     for column in columns {
       for token in 0..<group.tokenCount
-      where unsafe values[token * group.stride + column] > threshold {
+      where unsafe bounds.fires(values[token * group.stride + column]) {
         unsafe found[active] = Int32(column + shift)
         active += 1
         break
@@ -93,6 +102,8 @@ extension SparseFeedForward {
   ) {
     let scratch = core.scratch
     let upBias = unsafe core.bias(weights.upBias)
+    // Of a single token all that is computed fires.
+    let bounds = mode == .threshold && group.tokenCount > 1 ? bounds[group.layer] : nil
     // Cut by places, so that one token uses all threads; moving a value to its place in the set
     // crosses the cuts, so that is done before.
     if !active.isAll { moveToPlaces(group, active, range) }
@@ -110,8 +121,22 @@ extension SparseFeedForward {
           for index in part { unsafe up[index] += upBias[active[range.lowerBound + index]] }
         }
         let outputs = unsafe values + part.lowerBound
-        unsafe activate(outputs, up: up + part.lowerBound, part.count, into: outputs)
+        unsafe up += part.lowerBound
+        if let bounds { unsafe silence(outputs, up: up, part.count, bounds) }
+        unsafe activate(outputs, up: up, part.count, into: outputs)
       }
+    }
+  }
+
+  /// Makes zero what does not fire, and its up product, which may be infinite: every smooth
+  /// activation then makes zero of it.
+  private func silence(
+    _ values: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>, _ count: Int,
+    _ bounds: FiringBounds
+  ) {
+    for index in 0..<count where unsafe !bounds.fires(values[index]) {
+      unsafe values[index] = 0
+      unsafe up[index] = 0
     }
   }
 

@@ -7,11 +7,13 @@ import FlashWindow
 /// names goes another (`forwardPredicted`).
 ///
 /// Neurons are taken in pieces in ascending order. In each piece the deciding rows (gate, or up
-/// where there is no gate) are multiplied first; `exact` keeps only the neurons that fire for some
-/// token of the chunk, `dense` keeps all; the other projection is multiplied for those, and their
-/// down columns are added in neuron order, quantized ones in groups of neurons that no piece cuts.
+/// where there is no gate) are multiplied first; `exact` and `threshold` keep only those that fire
+/// for some token of the chunk, `dense` keeps all; the other projection is multiplied for those,
+/// and their down columns are added in neuron order, quantized ones in groups of neurons that no
+/// piece cuts.
 /// A neuron that does not fire for a token has output zero, which the addition skips, so `exact`
-/// equals `dense` bit for bit.
+/// equals `dense` bit for bit. In `threshold` a neuron fires where its gate's magnitude passes the
+/// layer's threshold, and what does not fire for a token is made zero.
 struct SparseFeedForward {
   let core: DecoderCore
   let layers: [LayerWeights]
@@ -20,6 +22,8 @@ struct SparseFeedForward {
   let sliceByteCount: Int
   /// There in `predicted`.
   let predictor: SparsityPredictor?
+  /// Which pre-activations fire, for each layer.
+  let bounds: [FiringBounds]
   /// Whether what happens to be in DRAM is computed too.
   let computesResidentGates: Bool
   /// Counts what fires, where somebody wants to know.

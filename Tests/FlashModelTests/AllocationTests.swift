@@ -18,11 +18,19 @@ struct AllocationTests {
   /// Whether neurons are resident, windowed or streamed, or experts are windowed, or their neurons.
   enum Shape: CaseIterable {
     case resident, windowed, streamed, predicted, experts, expertNeurons, predictedExpertNeurons
+    case thresholdExpertNeurons
 
-    var hasExperts: Bool { [.experts, .expertNeurons, .predictedExpertNeurons].contains(self) }
+    var hasExperts: Bool {
+      [.experts, .expertNeurons, .predictedExpertNeurons, .thresholdExpertNeurons].contains(self)
+    }
+    /// Whether their neurons are never silent.
+    var isSmooth: Bool { self == .experts || self == .thresholdExpertNeurons }
     var isPredicted: Bool { self == .predicted || self == .predictedExpertNeurons }
     var sparsity: SparsityChoice {
-      isPredicted ? .predicted : [.windowed, .expertNeurons].contains(self) ? .exact : .dense
+      isPredicted
+        ? .predicted
+        : self == .thresholdExpertNeurons
+          ? .threshold : [.windowed, .expertNeurons].contains(self) ? .exact : .dense
     }
   }
 
@@ -65,11 +73,14 @@ struct AllocationTests {
   ) throws {
     let converted =
       try shape.hasExperts
-      ? Self.experts(shape == .experts ? .qwen2MoE : .turboSparseMixtral)
+      ? Self.experts(shape.isSmooth ? .qwen2MoE : .turboSparseMixtral)
       : ConvertedStore.sample(.q8_0)
     if shape.isPredicted {
       _ = try TestCalibration.install(
         TestCalibration.draft(converted.store, seed: 1, shift: -8), in: converted.store)
+    } else if shape.sparsity == .threshold {
+      _ = try TestCalibration.install(
+        TestCalibration.thresholds(converted.store, 0.2, seed: 1), in: converted.store)
     }
     let store = try WeightStore.open(converted.store.path)
     var options = DecoderOptions()

@@ -5,7 +5,7 @@ import Foundation
 extension PlainDecoder {
   /// What a layer's experts, and its shared one, answer to `x`; `layerInput` is the state before
   /// attention.
-  func experts(_ layer: Int, _ x: [Double], layerInput: [Double]) -> [Double] {
+  mutating func experts(_ layer: Int, _ x: [Double], layerInput: [Double]) -> [Double] {
     let shape = configuration.layers[layer]
     var output = [Double](repeating: 0, count: configuration.width)
     if shape.expertCount != nil, let routing = configuration.routing {
@@ -41,11 +41,11 @@ extension PlainDecoder {
 
   /// - Parameter first: a routed expert's first neuron; nil for a shared one, all of which is
   ///   computed.
-  private func answer(
+  private mutating func answer(
     _ layer: Int, _ names: (gate: String, up: String, down: String), _ x: [Double],
     first: Int? = nil
   ) -> [Double] {
-    var outputs = gated(layer, names.gate, names.up, x)
+    var outputs = gated(layer, names.gate, names.up, x, isThinned: first != nil)
     if let first { outputs = kept(layer, x, outputs, first: first) }
     return product(layerName(layer, names.down + ".weight"), outputs, bias: nil)
   }

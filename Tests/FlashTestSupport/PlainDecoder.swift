@@ -12,6 +12,10 @@ package struct PlainDecoder {
   private let tensors: [String: [Double]]
   /// Given a layer and its input, which neurons are computed; nil computes all.
   package var predictor: ((Int, [Double]) -> [Bool])?
+  /// Neurons of layers, or of routed experts, whose activated gate is not above this are left out.
+  package var threshold: Double?
+  /// Neurons that were not, and all that were looked at.
+  package internal(set) var fired = (count: 0, all: 0)
   /// Whether that is the input before its norm.
   package var predictorSeesStream = false
   private var keys: [[[Double]]]
@@ -176,7 +180,16 @@ package struct PlainDecoder {
     }
   }
 
-  private func feedForward(_ layer: Int, _ state: [Double]) -> [Double] {
+  /// What the threshold leaves of activated gates.
+  mutating func thinned(_ gates: [Double]) -> [Double] {
+    guard let threshold else { return gates }
+    let left = gates.map { abs($0) > threshold ? $0 : 0 }
+    fired.count += left.count { $0 != 0 }
+    fired.all += left.count
+    return left
+  }
+
+  private mutating func feedForward(_ layer: Int, _ state: [Double]) -> [Double] {
     let x = normed(state, feedForwardNorm(layer))
     let seen = predictorSeesStream ? state : x
     if isOPT {
@@ -186,13 +199,16 @@ package struct PlainDecoder {
         layerName(layer, "fc2.weight"), kept(layer, seen, hidden.map(activated)),
         bias: layerName(layer, "fc2.bias"))
     }
-    let hidden = gated(layer, "mlp.gate_proj", "mlp.up_proj", x)
+    let hidden = gated(layer, "mlp.gate_proj", "mlp.up_proj", x, isThinned: true)
     return product(layerName(layer, "mlp.down_proj.weight"), kept(layer, seen, hidden), bias: nil)
   }
 
   /// What gate and up projections of these names make of `x`.
-  func gated(_ layer: Int, _ gateName: String, _ upName: String, _ x: [Double]) -> [Double] {
-    let gate = product(layerName(layer, gateName + ".weight"), x, bias: nil).map(activated)
+  mutating func gated(
+    _ layer: Int, _ gateName: String, _ upName: String, _ x: [Double], isThinned: Bool
+  ) -> [Double] {
+    var gate = product(layerName(layer, gateName + ".weight"), x, bias: nil).map(activated)
+    if isThinned { gate = thinned(gate) }
     var up = product(layerName(layer, upName + ".weight"), x, bias: nil)
     if configuration.activation == .dReLU { up = up.map { max(0, $0) } }
     return zip(gate, up).map { $0 * $1 }

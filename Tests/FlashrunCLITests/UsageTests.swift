@@ -34,7 +34,7 @@ import Testing
     (["--sparsity", "dens", "-p", "x"], 64, "'dens' is not one of auto, dense, exact, predicted"),
     (["--sparsity", "predicted", "-p", "x"], 64, "`flashrun calibrate STORE -f TEXT`"),
     (["plan", "--sparsity", "predicted"], 64, "needs a certificate, which this store has not"),
-    (["--sparsity", "threshold", "-p", "x"], 64, "needs a certificate"),
+    (["--sparsity", "threshold", "-p", "x"], 64, "--sparsity exact loses nothing"),
     (["--isa", "sse9", "-p", "x"], 64, "--isa 'sse9' is not one of auto, scalar"),
     (
       ["--cache-policy", "lru", "--window", "4", "-p", "x"], 64, "belongs to --cache-policy window"

@@ -115,7 +115,7 @@ struct EngineFacts: Sendable {
 
   /// The price of the mode in use; nil for one that is lossless.
   var priceOfMode: CertificateSummary? {
-    mode == .predicted ? certificate.map { CertificateSummary($0) } : nil
+    mode.isLossy ? certificate.map { CertificateSummary($0) } : nil
   }
 
   /// Every choice that was made, with why; the details only with `-v`.

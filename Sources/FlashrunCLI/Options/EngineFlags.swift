@@ -39,8 +39,8 @@ struct EngineFlags: ParsableArguments {
     help: ArgumentHelp(
       """
       auto, dense, exact, predicted or threshold; auto is lossless: exact where the model and the \
-      limit allow, else dense; predicted is lossy, at the price in the store's certificate. \
-      (default: auto)
+      limit allow, else dense; predicted (ReLU) and threshold (SwiGLU, GeGLU, GELU) are lossy, at \
+      the price in the store's certificate. (default: auto)
       """, valueName: "mode"))
   var sparsity: String?
 
@@ -216,13 +216,7 @@ struct EngineFlags: ParsableArguments {
   private func sparsityChoice(_ settings: Settings) throws(Failure) -> SparsityChoice {
     let name = try settings.value(sparsity, "sparsity", default: "auto")
     if let choice = SparsityChoice(rawValue: name) { return choice }
-    guard name == "threshold" else {
-      throw Self.unknown(
-        name, "sparsity", SparsityChoice.allCases.map(\.rawValue) + ["threshold"])
-    }
-    throw Failure(
-      .usage, "--sparsity threshold is lossy and needs a certificate, which this store has not",
-      hints: ["thresholds for SwiGLU models are planned but not built yet"])
+    throw Self.unknown(name, "sparsity", SparsityChoice.allCases.map(\.rawValue))
   }
 
   private func instructionSet(_ settings: Settings) throws(Failure) -> InstructionSet? {

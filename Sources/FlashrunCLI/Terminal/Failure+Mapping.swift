@@ -101,13 +101,15 @@ extension Failure {
       self.init(.usage, "token \(token) is not in the vocabulary of \(vocabularySize)")
     case .unsupported(let what): self.init(.usage, what)
     case .missingInstructions(let set): self.init(missing: set)
-    case .uncertified(let hasPredictors):
+    case .uncertified(let mode, let canBePriced):
+      let made = mode == .threshold ? "thresholds" : "predictors"
       self.init(
-        .usage, "--sparsity predicted is lossy and needs a certificate, which this store has not",
+        .usage,
+        "--sparsity \(mode.rawValue) is lossy and needs a certificate, which this store has not",
         hints: [
-          hasPredictors
-            ? "`flashrun calibrate STORE --price-only -f TEXT` makes one for its predictors"
-            : "`flashrun calibrate STORE -f TEXT` makes one, and the predictors with it"
+          canBePriced
+            ? "`flashrun calibrate STORE --price-only -f TEXT` makes one for its \(made)"
+            : "`flashrun calibrate STORE -f TEXT` makes one, and the \(made) with it"
         ])
     case .noRouting(let layer, let position):
       self.init(
