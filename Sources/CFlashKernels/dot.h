@@ -179,16 +179,23 @@ INLINE void quantizedTile(Format format, const Tile *tile, int rows, int tokens,
               smaller(LANES, lanes - lane), sum);
 }
 
+// What to prefetch with row r: the same share of what is wanted next, or a row further on.
+INLINE const uint8_t *aheadOf(Format format, const CFlashKernels_Dot *job, size_t r, int rows) {
+  const size_t bytes = rowBytes(format, job->width);
+  if (job->ahead)
+    return (const uint8_t *)job->ahead + r * bytes;
+  return rowAt(job, smaller(r + (size_t)rows + aheadBytes / (bytes + 1), job->rowCount - 1));
+}
+
 // Rows r ..< r + rows against tokens t ..< t + tokens; `rows`, `tokens` and
 // `prefetching` are constants.
 INLINE void dotTile(Format format, const CFlashKernels_Dot *job, size_t r, size_t t, int rows,
                     int tokens, int prefetching) {
   Tile tile;
   vf sum[tileRows * tileTokens];
-  const size_t distance = (size_t)rows + aheadBytes / (rowBytes(format, job->width) + 1);
   UNROLL for (int i = 0; i < rows; i++) {
     tile.row[i] = rowAt(job, r + (size_t)i);
-    tile.ahead[i] = rowAt(job, smaller(r + (size_t)i + distance, job->rowCount - 1));
+    tile.ahead[i] = aheadOf(format, job, r + (size_t)i, rows);
     UNROLL for (int k = 0; k < tokens; k++) sum[i * tileTokens + k] = vf_set(0);
   }
   UNROLL for (int k = 0; k < tokens; k++)

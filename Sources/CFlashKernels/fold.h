@@ -217,11 +217,13 @@ INLINE vi highSum(Format format, vi sum, vi lowSum) {
   return keepsNibbles(format) ? vi_subtract(sum, lowSum) >> vi_set(4) : sum;
 }
 
-// What of the next batch is asked for while this one is added: a row's columns from end to end and
-// then the next row's, as DRAM and the CPU's own prefetching like it. Spread over the arithmetic:
-// the CPU has few places for what is on its way.
+// What is asked for while a batch is added, the next one's rows or what is wanted after the job: a
+// row's columns from end to end and then the next row's, as DRAM and the CPU's own prefetching like
+// it. Spread over the arithmetic: the CPU has few places for what is on its way.
 typedef struct {
   const FoldBatch *batch;
+  const uint8_t *bytes; // where not null as many rows of these
+  size_t stride;
   size_t firstGroup, endGroup;
   size_t row, group;
 } FoldAhead;
@@ -229,7 +231,9 @@ typedef struct {
 INLINE void prefetchNext(Format format, FoldAhead *ahead, size_t blocks) {
   if (ahead->row >= quadRows * ahead->batch->quads)
     return;
-  const uint8_t *row = ahead->batch->quad[ahead->row / quadRows].row[ahead->row % quadRows];
+  const uint8_t *row =
+      ahead->bytes ? ahead->bytes + ahead->row * ahead->stride
+                   : ahead->batch->quad[ahead->row / quadRows].row[ahead->row % quadRows];
   prefetchGroup(format, row, blocks, ahead->group);
   if (++ahead->group == ahead->endGroup) {
     ahead->group = ahead->firstGroup;
@@ -348,11 +352,14 @@ INLINE void foldLanes(Format format, const FoldBatch *batch, FoldAhead *ahead, s
   }
 }
 
-INLINE void foldBatch(Format format, const FoldBatch *batch, const FoldBatch *next, size_t width,
-                      size_t first, size_t end, float *accumulator) {
+INLINE void foldBatch(Format format, const FoldBatch *batch, const FoldBatch *next,
+                      const uint8_t *bytes, size_t width, size_t first, size_t end,
+                      float *accumulator) {
   const size_t blocks = width / blockValues;
   const size_t firstGroup = first / groupValues;
-  FoldAhead ahead = {.batch = next,
+  FoldAhead ahead = {.batch = bytes ? batch : next,
+                     .bytes = bytes,
+                     .stride = rowBytes(format, width),
                      .firstGroup = firstGroup,
                      .endGroup = (end + groupValues - 1) / groupValues,
                      .group = firstGroup};
@@ -373,11 +380,14 @@ INLINE void foldToken(Format format, const CFlashKernels_Accumulate *job, size_t
                       size_t end) {
   const float *outputs = job->coefficients + t * job->coefficientStride;
   FoldBatch batches[2];
-  size_t next = 0;
+  size_t next = 0, row = 0;
   nextFolds(job, outputs, &next, &batches[0]);
   for (int i = 0; batches[i].folds > 0; i = 1 - i) {
+    const uint8_t *bytes =
+        job->ahead ? (const uint8_t *)job->ahead + row * rowBytes(format, job->width) : 0;
     nextFolds(job, outputs, &next, &batches[1 - i]);
-    foldBatch(format, &batches[i], &batches[1 - i], job->width, first, end,
+    foldBatch(format, &batches[i], &batches[1 - i], bytes, job->width, first, end,
               job->accumulators + t * job->accumulatorStride);
+    row += quadRows * batches[i].quads;
   }
 }

@@ -37,12 +37,14 @@ extension Kernels {
   ///   - neurons: [rowCount], ascending.
   ///   - coefficients: [tokenCount, coefficientStride], rowCount of each used.
   ///   - accumulators: [tokenCount, accumulatorStride], in packed order, whole width each.
+  ///   - ahead: bytes that are wanted afterwards, as in `dot`; of quantized rows and one token.
   package func accumulate(
     _ format: RowFormat, width: Int, columns: Range<Int>,
     scatteredRows: UnsafePointer<UnsafeRawPointer>, rowCount: Int, firstNeuron: Int = 0,
     neurons: UnsafePointer<Int32>? = nil,
     coefficients: UnsafePointer<Float>, coefficientStride: Int, tokenCount: Int,
-    accumulators: UnsafeMutablePointer<Float>, accumulatorStride: Int
+    accumulators: UnsafeMutablePointer<Float>, accumulatorStride: Int,
+    ahead: UnsafeRawPointer? = nil
   ) {
     let granularity = columnGranularity(format, width: width)
     precondition(
@@ -56,7 +58,7 @@ extension Kernels {
         width: width, firstColumn: columns.lowerBound, endColumn: columns.upperBound,
         rows: $0, rowCount: rowCount, firstNeuron: firstNeuron, neurons: neurons,
         coefficients: coefficients, coefficientStride: coefficientStride, tokenCount: tokenCount,
-        accumulators: accumulators, accumulatorStride: accumulatorStride)
+        accumulators: accumulators, accumulatorStride: accumulatorStride, ahead: ahead)
       unsafe rows(format).accumulate(&job)
     }
   }

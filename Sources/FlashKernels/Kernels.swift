@@ -87,22 +87,25 @@ package struct Kernels: Sendable {
     var job = unsafe CFlashKernels_Dot(
       width: width, rows: rows, rowStride: rowStride, scattered: nil, rowCount: rowCount,
       activations: activations, activationStride: activationStride, tokenCount: tokenCount,
-      output: output, outputStride: outputStride)
+      output: output, outputStride: outputStride, ahead: nil)
     unsafe self.rows(format).dot(&job)
   }
 
   /// The same with row r at `scatteredRows[r]`.
+  ///
+  /// - Parameter ahead: bytes that are wanted afterwards, as many as the rows have: they are
+  ///   brought closer meanwhile. nil: the rows themselves are, some ahead of their turn.
   package func dot(
     _ format: RowFormat, width: Int, scatteredRows: UnsafePointer<UnsafeRawPointer>, rowCount: Int,
     activations: UnsafeRawPointer, activationStride: Int, tokenCount: Int,
-    output: UnsafeMutablePointer<Float>, outputStride: Int
+    output: UnsafeMutablePointer<Float>, outputStride: Int, ahead: UnsafeRawPointer? = nil
   ) {
     requireFit(format, width)
     unsafe scatteredRows.withMemoryRebound(to: UnsafeRawPointer?.self, capacity: rowCount) {
       var job = unsafe CFlashKernels_Dot(
         width: width, rows: nil, rowStride: 0, scattered: $0, rowCount: rowCount,
         activations: activations, activationStride: activationStride, tokenCount: tokenCount,
-        output: output, outputStride: outputStride)
+        output: output, outputStride: outputStride, ahead: ahead)
       unsafe rows(format).dot(&job)
     }
   }
@@ -120,7 +123,7 @@ package struct Kernels: Sendable {
     var job = unsafe CFlashKernels_Dot(
       width: width, rows: rows, rowStride: 0, scattered: nil, rowCount: inGroups,
       activations: activations, activationStride: activationStride, tokenCount: tokenCount,
-      output: output, outputStride: outputStride)
+      output: output, outputStride: outputStride, ahead: nil)
     unsafe self.rows(format).dotBeside(&job)
     let rowByteCount = format.byteCount(width: width)
     unsafe dot(

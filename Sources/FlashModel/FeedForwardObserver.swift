@@ -68,9 +68,7 @@ extension ExpertFeedForward {
     unsafe observer.observe(
       preActivations: gates, stride: neurons, tokenCount: work.pairCount, first: first,
       count: neurons, layer: layer)
-    unsafe activate(
-      work, weights, 0..<neurons, gates: gates,
-      ups: scratch.neuronOutputs + work.firstRow * neurons)
+    unsafe activate(work, weights, 0..<neurons)
     unsafe observer.observe(
       outputs: gates, stride: neurons, tokenCount: work.pairCount, first: first, neurons: nil,
       count: neurons, layer: layer)

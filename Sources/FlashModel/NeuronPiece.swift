@@ -18,6 +18,17 @@ import FlashWeights
     self.firstNeuron = firstNeuron
   }
 
+  /// Where the stride of a neuron begins.
+  func strideAddress(of neuron: Int) -> UnsafeRawPointer {
+    unsafe base + (neuron - firstNeuron) / bundles.neuronsPerStride * bundles.stride
+  }
+
+  /// Where a part of a neuron is whose parts lie apart.
+  func addressApart(ofPart part: Int, of neuron: Int) -> UnsafeRawPointer {
+    unsafe base + bundles.offsetApart(ofPart: part, neuron: 0)
+      + (neuron - firstNeuron) * bundles.rowByteCount(ofPart: part)
+  }
+
   /// Writes the address of one part of each neuron of `active`.
   func fillAddresses(
     ofPart part: Int, of active: ActiveSet, into addresses: UnsafeMutablePointer<UnsafeRawPointer>

@@ -90,6 +90,33 @@ struct BatchInvarianceTests {
     }
   }
 
+  /// What is brought closer meanwhile need not be memory at all.
+  @Test(arguments: RowFormat.allCases, InstructionSet.supported)
+  func whatIsWantedAfterwardsChangesNoBit(format: RowFormat, isa: InstructionSet) {
+    let kernels = Kernels(isa)
+    var generator = SeededGenerator(seed: 12)
+    for width in Self.widths(format) {
+      let rows = Self.rows(format, width: width, 45, &generator)
+      let order = Array(0..<45)
+      for tokens in [1, 3] {
+        let xs = (0..<tokens).map { _ in generator.floats(width) }
+        let activations = kernels.prepared(xs, format, width: width)
+        let plain = kernels.dot(rows, order: order, activations, tokenCount: tokens)
+        let ahead = kernels.dot(
+          rows, order: order, activations, tokenCount: tokens, wantsMore: true)
+        #expect(plain.map(bits) == ahead.map(bits))
+        let coefficients = (0..<tokens).map { _ in generator.floats(45) }
+        var sums = [[Float]](repeating: generator.floats(tokens * width), count: 2)
+        kernels.accumulate(
+          rows, order: order, columns: 0..<width, coefficients: coefficients, to: &sums[0])
+        kernels.accumulate(
+          rows, order: order, columns: 0..<width, coefficients: coefficients, wantsMore: true,
+          to: &sums[1])
+        #expect(bits(sums[0]) == bits(sums[1]))
+      }
+    }
+  }
+
   /// Dense against exact: neurons that no token uses are listed, or are not.
   @Test(arguments: RowFormat.allCases, InstructionSet.supported)
   func silentNeuronsOfAWholeGroupMayBeListed(format: RowFormat, isa: InstructionSet) {

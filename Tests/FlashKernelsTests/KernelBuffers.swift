@@ -72,7 +72,8 @@ extension Kernels {
 
   /// Rows in `order`, by pointer: [token][place in order].
   func dot(
-    _ rows: RowBuffer, order: [Int], _ activations: [UInt8], tokenCount: Int
+    _ rows: RowBuffer, order: [Int], _ activations: [UInt8], tokenCount: Int,
+    wantsMore: Bool = false
   ) -> [[Float]] {
     var output = [Float](repeating: .nan, count: tokenCount * order.count + 1)
     unsafe rows.withRowPointers(order) { pointers in
@@ -81,7 +82,8 @@ extension Kernels {
           rows.format, width: rows.width, scatteredRows: pointers, rowCount: order.count,
           activations: activations.baseAddress!,
           activationStride: activationByteCount(rows.format, width: rows.width),
-          tokenCount: tokenCount, output: &output, outputStride: order.count)
+          tokenCount: tokenCount, output: &output, outputStride: order.count,
+          ahead: wantsMore ? nowhere : nil)
       }
     }
     return (0..<tokenCount).map { Array(output[$0 * order.count..<($0 + 1) * order.count]) }
@@ -91,7 +93,8 @@ extension Kernels {
   /// `neurons`, or 0 and those after it, by place.
   func accumulate(
     _ rows: RowBuffer, order: [Int], columns: Range<Int>, coefficients: [[Float]],
-    firstNeuron: Int = 0, neurons: [Int32]? = nil, to accumulators: inout [Float]
+    firstNeuron: Int = 0, neurons: [Int32]? = nil, wantsMore: Bool = false,
+    to accumulators: inout [Float]
   ) {
     let tokenCount = coefficients.count
     let neurons = neurons ?? order.indices.map { Int32($0) }
@@ -101,7 +104,7 @@ extension Kernels {
         rowCount: order.count, firstNeuron: firstNeuron, neurons: neurons + [0],
         coefficients: coefficients.flatMap { $0 } + [0],
         coefficientStride: order.count, tokenCount: tokenCount, accumulators: &accumulators,
-        accumulatorStride: rows.width)
+        accumulatorStride: rows.width, ahead: wantsMore ? nowhere : nil)
     }
   }
 
@@ -126,5 +129,8 @@ func testWidths(_ format: RowFormat) -> [Int] {
   return block == 1
     ? Array(0...130) : Array(stride(from: 0, through: max(1056, 5 * block), by: block))
 }
+
+/// Bytes that are wanted afterwards: no memory at all.
+private var nowhere: UnsafeRawPointer? { unsafe UnsafeRawPointer(bitPattern: 4096) }
 
 func bits(_ values: [Float]) -> [UInt32] { values.map(\.bitPattern) }

@@ -19,7 +19,7 @@ struct TraceAnalysisTests {
     #expect(analysis.decode.readCount == 8 && analysis.decode.byteCount == 8 * 512)
     #expect(analysis.decode.hits == 6 && analysis.decode.misses == 8)
     for kind in TraceSpan.Kind.allCases { #expect(analysis.decode[kind] == 2 * 999) }
-    #expect(analysis.decode.arithmetic == 2 * 5 * 999 && analysis.decode.stall == 2 * 2 * 999)
+    #expect(analysis.decode.arithmetic == 2 * 6 * 999 && analysis.decode.stall == 2 * 2 * 999)
     let layer = analysis.layers[0]
     #expect(layer.readCount == 9 && layer.misses == 12 && layer.neurons == 21)
     #expect(layer.readAmplification == 2_048.0 / 1_600 && layer.hitRate == 3.0 / 7)

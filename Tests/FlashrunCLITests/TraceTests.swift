@@ -81,7 +81,7 @@ struct TraceTests {
     #expect(!reads.isEmpty && !flows.isEmpty && flows.isSubset(of: reads))
     let tracks = events.filter { $0["name"] as? String == "thread_name" }
       .compactMap { arguments($0)["name"] as? String }
-    for name in ["attention", "gate and up", "down", "stall", "reads"] {
+    for name in ["attention", "gate and up, experts", "down", "stall", "reads"] {
       #expect(tracks.contains(name))
     }
   }
@@ -103,7 +103,8 @@ struct TraceTests {
         sums["window_misses", default: 0] += number(arguments, "misses")
       case "X" where ["stall", "look-ahead"].contains(name):
         sums["stall_seconds", default: 0] += number(event, "dur") / 1e6
-      case "X" where ["attention", "predictor", "gate/up", "down", "head"].contains(name):
+      case "X"
+      where ["attention", "predictor", "gate/up", "down", "experts", "head"].contains(name):
         sums["arithmetic_seconds", default: 0] += number(event, "dur") / 1e6
       case "B" where ["prompt", "decode"].contains(name): forward -= number(event, "ts") / 1e6
       case "E" where name == "token": forward += number(event, "ts") / 1e6

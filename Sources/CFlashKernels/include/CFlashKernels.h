@@ -32,7 +32,11 @@ typedef struct {
   size_t tokenCount;
   float *output;                // [tokenCount, outputStride]
   size_t outputStride;          // floats
+  const void *ahead;            // see below
 } CFlashKernels_Dot;
+
+// Of a job's `ahead`, bytes that are wanted after it, as many are brought closer with each row as
+// the row has, in order; they need not be there. Where it is null, the job's rows further on are.
 
 // Neurons of a layer whose quantized down rows are summed in integers; see fold.h.
 enum { CFlashKernels_neuronGroup = 32 };
@@ -52,6 +56,7 @@ typedef struct {
   size_t tokenCount;
   float *accumulators; // [tokenCount, accumulatorStride]
   size_t accumulatorStride; // floats
+  const void *ahead;        // see above
 } CFlashKernels_Accumulate;
 
 typedef struct {

@@ -63,8 +63,8 @@ package struct TraceLayer: Sendable, Equatable {
 /// A run of time that the engine's thread spent on one thing.
 package struct TraceSpan: Sendable, Equatable {
   package enum Kind: UInt8, Sendable, CaseIterable {
-    /// Arithmetic on all threads.
-    case attention, predictor, gateUp, down, head
+    /// Arithmetic on all threads; of experts that a thread computes alone all parts at once.
+    case attention, predictor, gateUp, down, experts, head
     /// Arithmetic waited for bytes.
     case stall
     /// While it waited, the next layer's neurons were guessed; counts as stall.

@@ -81,7 +81,7 @@ final class TraceEncoder {
     name(track: Track.tokens, "tokens and layers")
     name(track: Self.track(of: .attention), "attention")
     name(track: Self.track(of: .predictor), "predictor and look-ahead")
-    name(track: Self.track(of: .gateUp), "gate and up")
+    name(track: Self.track(of: .gateUp), "gate and up, experts")
     name(track: Self.track(of: .down), "down")
     name(track: Self.track(of: .stall), "stall")
     name(track: Self.track(of: .head), "other: output head, trace")
@@ -103,7 +103,7 @@ final class TraceEncoder {
     switch kind {
     case .attention: 2
     case .predictor, .lookAhead: 3
-    case .gateUp: 4
+    case .gateUp, .experts: 4
     case .down: 5
     case .stall: 6
     case .head, .trace: 7
@@ -116,6 +116,7 @@ final class TraceEncoder {
     case .predictor: "predictor"
     case .gateUp: "gate/up"
     case .down: "down"
+    case .experts: "experts"
     case .head: "head"
     case .stall: "stall"
     case .lookAhead: "look-ahead"

@@ -7,6 +7,7 @@ package struct TracePage {
     (.attention, "attention"), (.gateUp, "gate and up"), (.down, "down"),
     (.head, "output head"), (.stall, "stall"), (.lookAhead, "stall, guessing the next layer"),
     (.trace, "writing the trace"), (.predictor, "predictor"),
+    (.experts, "experts"),
   ]
 
   /// A kind has one colour everywhere on the page.

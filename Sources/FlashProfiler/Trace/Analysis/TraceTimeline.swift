@@ -90,7 +90,7 @@ struct TimelineChart: ReportPart {
   private static let flightHeight = 56.0
   /// Rows from above: a name, and what is drawn in it.
   private static let rows: [(name: String, kinds: [TraceSpan.Kind])] = [
-    ("attention", [.attention]), ("gate, up", [.gateUp]), ("down", [.down]),
+    ("attention", [.attention]), ("gate, up", [.gateUp, .experts]), ("down", [.down]),
     ("predictor", [.predictor]), ("guessing", [.lookAhead]), ("stall", [.stall]),
     ("other", [.head, .trace]),
   ]
