@@ -5,27 +5,19 @@ extension BuiltInLayouts {
   static let gptOss = #"""
     {
       "name": "gpt-oss",
-      "like": "llama",
+      "like": "mixtral",
       "recognizes": [{ "architecture": "GptOssForCausalLM", "present": [], "absent": [] }],
       "decoder": {
-        "maximumPositions": { "absent": 131072 },
-        "headDimension": { "keys": ["head_dim"], "absent": 64 },
-        "normalization": { "epsilon": { "absent": 1e-05 } },
-        "activation": { "allowed": { "silu": "swiglu_oai", "swish": null, "relu": null } },
+        "headDimension": { "absent": 64 },
+        "activation": { "allowed": { "silu": "swiglu_oai", "swish": null } },
         "positions": { "rotary": { "base": { "absent": 150000 } } },
         "windows": {
-          "length": { "keys": ["sliding_window"], "absent": 128 },
+          "length": { "absent": 128 },
           "types": { "keys": ["layer_types"] },
           "interval": { "keys": [], "absent": 2 }
         },
         "hasSinks": true,
-        "experts": {
-          "count": { "keys": ["num_local_experts", "num_experts"] },
-          "activeCount": { "keys": ["num_experts_per_tok", "experts_per_token"] },
-          "width": { "keys": ["intermediate_size"] },
-          "scoring": { "keys": [], "absent": "softmax" },
-          "isNormalized": { "keys": [], "absent": true }
-        }
+        "experts": { "activeCount": { "keys": ["num_experts_per_tok", "experts_per_token"] } }
       },
       "requirements": [
         {
@@ -45,6 +37,7 @@ extension BuiltInLayouts {
         }
       ],
       "tensors": [
+        { "role": "outputHead", "isBias": false, "name": "lm_head.weight" },
         {
           "role": "query",
           "isBias": true,
@@ -142,25 +135,16 @@ extension BuiltInLayouts {
       ],
       "gguf": {
         "architectures": ["gpt-oss"],
-        "absent": null,
+        "present": null,
         "rotaryPairs": "halves",
         "decoder": {
-          "activation": {
-            "source": { "keys": [], "absent": "silu" },
-            "allowed": { "silu": "swiglu_oai", "relu": null }
-          },
+          "activation": { "source": { "keys": [] }, "allowed": { "silu": "swiglu_oai" } },
           "windows": {
             "length": { "keys": ["attention.sliding_window"] },
             "interval": { "keys": ["attention.sliding_window_pattern"], "absent": 2 }
           },
           "hasSinks": true,
-          "experts": {
-            "count": { "keys": ["expert_count"] },
-            "activeCount": { "keys": ["expert_used_count"] },
-            "width": { "keys": ["expert_feed_forward_length"] },
-            "scoring": { "keys": [], "absent": "softmax" },
-            "isNormalized": { "keys": [], "absent": true }
-          }
+          "experts": { "width": { "keys": ["expert_feed_forward_length"] } }
         },
         "requirements": [
           {
@@ -177,31 +161,6 @@ extension BuiltInLayouts {
             "name": "blk.{layer}.post_attention_norm.weight"
           },
           { "role": "sinks", "isBias": false, "name": "blk.{layer}.attn_sinks.weight" },
-          {
-            "role": "query",
-            "isBias": false,
-            "name": "blk.{layer}.attn_q.weight",
-            "scale": "blk.{layer}.attn_q.scale"
-          },
-          {
-            "role": "key",
-            "isBias": false,
-            "name": "blk.{layer}.attn_k.weight",
-            "scale": "blk.{layer}.attn_k.scale"
-          },
-          {
-            "role": "value",
-            "isBias": false,
-            "name": "blk.{layer}.attn_v.weight",
-            "scale": "blk.{layer}.attn_v.scale"
-          },
-          {
-            "role": "attentionOutput",
-            "isBias": false,
-            "name": "blk.{layer}.attn_output.weight",
-            "scale": "blk.{layer}.attn_output.scale"
-          },
-          { "role": "router", "isBias": false, "name": "blk.{layer}.ffn_gate_inp.weight" },
           { "role": "router", "isBias": true, "name": "blk.{layer}.ffn_gate_inp.bias" },
           { "role": "gate", "isBias": false, "name": "blk.{layer}.ffn_gate_exps.weight" },
           { "role": "gate", "isBias": true, "name": "blk.{layer}.ffn_gate_exps.bias" },
