@@ -4,27 +4,28 @@
 // neuron i of a group counts a_i * d_i (output times scale). With A the largest |a_i| and D the
 // largest |d_i| of the group's neurons that this token uses,
 //
-//   q_i = round(a_i * (127 / A) * (d_i * (1 / D))), to nearest even, -127 ... 127
+//   q_i = round(a_i / A * 127 * (d_i * (1 / D))), to nearest even, -127 ... 127
 //   sum of a column += (sum over the group of q_i * weight_i) * ((A / 127) * D)
 //
 // The sum of integers is exact, in whatever order; one multiply-add a group and element rounds. An
 // activation is as exact as in GGML, whose q8_0 has one scale for 32 values too. Groups are those
 // of the neuron's index in its layer, whatever else is in the call: a neuron that is silent changes
-// neither A, D nor q.
+// neither A, D nor q. The largest output is divided, so that it becomes 127 to the bit: where its
+// scale is half of D, as many are in mxfp4, 63.5 goes to 64 whatever the last bit of A.
 //
 // A q6_K row has a scale d_i for each half of a block, and its column its half's D and q. A q4_K
 // row's weight is s_i * integer - m_i = s_i * (integer - 8) + r_i, r_i = 8 s_i - m_i, of integers
 // that are never negative: s_i is its d_i, the integers are taken 8 less, so that rounding q moves
 // no more than it does in q4_0, and the rest is added in f32, before the multiply-add:
 //
-//   sum of a column += (A / 127) * (sum over the group, ascending, of a_i * (127 / A) * r_i)
+//   sum of a column += (A / 127) * (sum over the group, ascending, of a_i / A * 127 * r_i)
 
 enum { quadRows = 4, foldQuads = neuronGroup / quadRows };
 
 typedef struct {
   int rows; // 1 ... 4; the others repeat the last one, times zero
   const uint8_t *row[quadRows];
-  float output[quadRows]; // times 127 / A
+  float output[quadRows]; // over A, times 127
 } Quad;
 
 // What one token uses of one group.
@@ -52,8 +53,8 @@ INLINE float largerMagnitude(float largest, float x) {
 }
 
 // 0 where the output or the group's largest is no number; the unit says so then.
-INLINE float scaledOutput(float output, float inverse) {
-  const float scaled = output * inverse;
+INLINE float scaledOutput(float output, float largest) {
+  const float scaled = output / largest * 127;
   return magnitude(scaled) < 128 ? scaled : 0;
 }
 
@@ -87,7 +88,7 @@ INLINE int appendFold(const CFlashKernels_Accumulate *job, const float *outputs,
     return 0;
   for (size_t q = first; q < quads; q++)
     for (size_t i = 0; i < quadRows; i++)
-      batch->quad[q].output[i] = scaledOutput(batch->quad[q].output[i], 127 / largest);
+      batch->quad[q].output[i] = scaledOutput(batch->quad[q].output[i], largest);
   batch->fold[batch->folds++] =
       (Fold){.firstQuad = first, .endQuad = quads, .unit = largest / 127};
   batch->quads = quads;

@@ -126,9 +126,8 @@ INLINE void outputsOfTile(const float *outputs, const GroupTile *tile, TileOutpu
     const uint32_t *of = to->magnitude + q * quadRows;
     quads |= (uint32_t)((of[0] | of[1] | of[2] | of[3]) != 0) << q;
   }
-  const float inverse = 127 / floatFromBits(largest);
   for (size_t r = 0; r < neuronGroup; r++)
-    to->scaled[r] = scaledOutput(to->scaled[r], inverse);
+    to->scaled[r] = scaledOutput(to->scaled[r], floatFromBits(largest));
   to->unit = floatFromBits(largest) / 127;
   to->used = used;
   to->quads = quads;

@@ -22,12 +22,12 @@ extension Kernels {
   /// Quantized rows: one multiply-add per element and group of `neuronsPerGroup` neurons, of an
   /// exact sum of integers. Neuron i of a group has coefficient a_i and, in a block of columns, the
   /// scale d_i; A is the largest |a_i| and D the largest |d_i| of the neurons with a_i other than
-  /// zero. In f32, q_i = a_i * (127 / A) * (d_i * (1 / D)), rounded to nearest even, and the
+  /// zero. In f32, q_i = a_i / A * 127 * (d_i * (1 / D)), rounded to nearest even, and the
   /// element gains (Σ q_i * integer weight i) * ((A / 127) * D). Groups are cut by the neuron's
   /// place in its layer, so that silent neurons, listed or not, change no bit. In q6_K that is so
   /// for each half of a block. A q4_K weight, of scale d_i, is `d_i * (integer - 8) + r_i`, of
   /// integers from 0 to 15: the same, and before it the element gains
-  /// (A / 127) * Σ a_i * (127 / A) * r_i, in ascending order. A D of 2^-128, the smallest scale of
+  /// (A / 127) * Σ a_i / A * 127 * r_i, in ascending order. A D of 2^-128, the smallest scale of
   /// mxfp4, counts as zero: its inverse is beyond f32.
   ///
   /// - Parameters:

@@ -143,7 +143,7 @@ enum Reference {
       for r in used {
         let scale = Float(scales[r].scale)
         let inverse: Float = most > 0 ? 1 / most : 0
-        let output: Float = coefficients[r] * (127 / largest)
+        let output: Float = coefficients[r] / largest * 127
         let q = Double((output * (scale * inverse)).rounded(.toNearestOrEven))
         let offset: Double = format == .q4_K ? 8 : 0
         let rest = Double(output) * (offset * scales[r].scale - scales[r].minimum)

@@ -14,11 +14,10 @@ struct InstructionSetAgreementTests {
   /// What a last bit may become where values are rounded on the way: to 8 bits in the activations
   /// of quantized rows, to 11 in an f16 KV cache (the default of all but f32 stores).
   ///
-  /// Where a rounding turns, mxfp4 moved the logits of this model of width 64 by up to 3.2 %, q4_0
-  /// by 0.6 %; the perplexity of the bundled sample moved by 0.12 % and 0.06 %.
+  /// Where a rounding turns, q8_0, q4_0 and mxfp4 moved the logits of this model of width 64 by up
+  /// to 1.5, 1.7 and 1.6 % in twelve texts, and by nothing in most.
   private static func tolerance(_ format: RowFormat, _ cache: KeyValueFormat) -> Float {
-    if format == .mxfp4 { return 4e-2 }
-    return format.valuesPerBlock > 1 ? 2e-2 : cache == .f32 ? 1e-4 : 1e-3
+    format.valuesPerBlock > 1 ? 2e-2 : cache == .f32 ? 1e-4 : 1e-3
   }
 
   @Test(arguments: RowFormat.allCases, [KeyValueFormat.f32, .f16])
