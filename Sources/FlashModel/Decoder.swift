@@ -100,7 +100,9 @@ package import FlashWindow
     let start = MonotonicClock.nanoseconds
     defer { forwardNanoseconds += MonotonicClock.nanoseconds - start }
     let shape = core.scratch.shape
-    let chunk = logits == .all ? min(shape.chunk, shape.logitsRows) : shape.chunk
+    // A head that passes through in order is there once for a chunk.
+    let isCut = logits == .all && core.residency.isStreamed
+    let chunk = isCut ? min(shape.chunk, shape.logitsRows) : shape.chunk
     var done = 0
     while done < tokens.count {
       let count = min(chunk, tokens.count - done)
@@ -110,21 +112,26 @@ package import FlashWindow
       case .last: wanted = done + count == tokens.count ? count - 1..<count : 0..<0
       case .all: wanted = 0..<count
       }
+      var rows = wanted.prefix(shape.logitsRows)
       core.recorder?.beginForward(
         position: position, tokenCount: count, isPrompt: position < promptEnd)
       do {
         try forwardChunk(
-          tokens[done..<done + count], promptEnd: promptEnd, logits: wanted,
+          tokens[done..<done + count], promptEnd: promptEnd, logits: rows,
           isCancelled: isCancelled)
       } catch {
         core.residency.reset()
         endTraceOfForward(isWhole: false)
         throw error
       }
-      for (row, index) in wanted.enumerated() {
-        let values = unsafe UnsafeBufferPointer(
-          start: core.scratch.logits + row * shape.vocabularySize, count: shape.vocabularySize)
-        try unsafe onLogits(done + index, values)
+      while !rows.isEmpty {
+        for (row, index) in rows.enumerated() {
+          let values = unsafe UnsafeBufferPointer(
+            start: core.scratch.logits + row * shape.vocabularySize, count: shape.vocabularySize)
+          try unsafe onLogits(done + index, values)
+        }
+        rows = wanted[rows.endIndex...].prefix(shape.logitsRows)
+        if !rows.isEmpty { try head(rows) }
       }
       done += count
       endTraceOfForward(isWhole: true)
@@ -153,13 +160,14 @@ package import FlashWindow
         throw fault
       }
     }
-    if !logits.isEmpty {
-      try Self.reading("output head") { () throws(ReadFailure) in
-        try embedding.logits(rows: logits)
-      }
-    }
+    if !logits.isEmpty { try head(logits) }
     try core.residency.endForward()
     position += tokens.count
+  }
+
+  /// Computes the logits of some of the chunk's tokens.
+  private func head(_ rows: Range<Int>) throws {
+    try Self.reading("output head") { () throws(ReadFailure) in try embedding.logits(rows: rows) }
   }
 
   /// Says in a failure what was being read.

@@ -47,7 +47,8 @@ struct TokenEmbedding {
     }
   }
 
-  /// Writes the logits of the chunk's tokens `rows` to `scratch.logits`.
+  /// Writes the logits of the chunk's tokens `rows` to `scratch.logits`; of the residual stream,
+  /// which stays as it is.
   ///
   /// - Precondition: at most `logitsRows` of them.
   func logits(rows: Range<Int>) throws(ReadFailure) {

@@ -122,6 +122,9 @@ package import FlashWeights
   /// Whether bundles, or their fronts beside deciding rows, lie in window slots.
   package var isWindowed: Bool { window != nil }
 
+  /// Whether weights pass through in order, each there once a forward pass.
+  package var isStreamed: Bool { ring != nil }
+
   package var statistics: ReadStatistics { engine.statistics }
 
   /// Whether reads go on while there is arithmetic.
