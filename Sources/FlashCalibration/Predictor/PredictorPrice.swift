@@ -12,20 +12,25 @@ struct PredictorTally {
   var weight = 0.0
   var weightFound = 0.0
 
-  /// - Parameter predictor: nil names every neuron.
+  /// - Parameters:
+  ///   - scorer: nil names every neuron.
+  ///   - note: told of every position's neurons that are named, ascending.
   init(
-    _ predictor: PredictorDraft?, _ sample: LayerSample, _ positions: Range<Int>,
-    kernels: Kernels, pool: WorkerPool
+    _ scorer: PredictorScorer?, _ sample: LayerSample, _ positions: Range<Int>,
+    note: (_ position: Int, _ neuron: Int) -> Void
   ) {
     pairs = positions.count * sample.neuronCount
     firing = sample.firingCount(positions)
-    guard let predictor else {
+    guard let scorer else {
       (predicted, found) = (pairs, firing)
+      for position in positions { for neuron in 0..<sample.neuronCount { note(position, neuron) } }
       return
     }
-    let scorer = PredictorScorer(predictor, kernels: kernels, pool: pool)
     unsafe scorer.forEachPosition(positions, of: sample.inputs) { position, scores in
-      for neuron in 0..<sample.neuronCount { predicted += unsafe scores[neuron] > 0 ? 1 : 0 }
+      for neuron in 0..<sample.neuronCount where unsafe scores[neuron] > 0 {
+        predicted += 1
+        note(position, neuron)
+      }
       sample.forEachFiring(at: position) { neuron, contribution in
         weight += Double(contribution)
         guard unsafe scores[neuron] > 0 else { return }
@@ -73,7 +78,8 @@ struct PredictorPrice: Equatable {
     _ predictor: PredictorDraft, _ sample: LayerSample, _ positions: Range<Int>,
     kernels: Kernels, pool: WorkerPool
   ) {
-    self.init(PredictorTally(predictor, sample, positions, kernels: kernels, pool: pool))
+    let scorer = PredictorScorer(predictor, kernels: kernels, pool: pool)
+    self.init(PredictorTally(scorer, sample, positions) { _, _ in })
   }
 }
 

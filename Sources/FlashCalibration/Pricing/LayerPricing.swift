@@ -17,47 +17,25 @@ struct LayerPricing {
   mutating func add(
     _ predictor: PredictorDraft?, _ sample: LayerSample, kernels: Kernels, pool: WorkerPool
   ) {
-    let positions = 0..<sample.positionCount
-    trueCurve.add(
-      Self.curve(of: sample) { positions, note in
-        for position in positions {
-          sample.forEachFiring(at: position) { neuron, _ in note(position, neuron) }
-        }
-      })
     let predictor = sample.neuronCount > 0 ? predictor : nil
-    tally += PredictorTally(predictor, sample, positions, kernels: kernels, pool: pool)
-    guard let predictor else {
-      predictedCurve.add(
-        Self.curve(of: sample) { positions, note in
-          for position in positions {
-            for neuron in 0..<sample.neuronCount { note(position, neuron) }
-          }
-        })
-      return
-    }
-    let scorer = PredictorScorer(predictor, kernels: kernels, pool: pool)
-    predictedCurve.add(
-      Self.curve(of: sample) { positions, note in
-        unsafe scorer.forEachPosition(positions, of: sample.inputs) { position, scores in
-          for neuron in 0..<sample.neuronCount where unsafe scores[neuron] > 0 {
-            note(position, neuron)
-          }
-        }
-      })
-  }
-
-  /// The curve of the neurons that `body` notes, with their positions, of each chunk's positions.
-  private static func curve(
-    of sample: LayerSample, _ body: (Range<Int>, (Int, Int) -> Void) -> Void
-  ) -> WindowCurve {
-    var curve = WindowCurve(neuronCount: sample.neuronCount)
+    let scorer = predictor.map { PredictorScorer($0, kernels: kernels, pool: pool) }
+    var predicted = WindowCurve(neuronCount: sample.neuronCount)
+    var fired = predicted
     for chunk in sample.chunks {
-      curve.beginChunk(tokenCount: chunk.places.count)
-      body(chunk.positions) { position, neuron in
-        curve.add(neuron, token: sample.places[position] - chunk.places.lowerBound)
+      let first = chunk.places.lowerBound
+      predicted.beginChunk(tokenCount: chunk.places.count)
+      fired.beginChunk(tokenCount: chunk.places.count)
+      tally += PredictorTally(scorer, sample, chunk.positions) { position, neuron in
+        predicted.add(neuron, token: sample.places[position] - first)
+      }
+      for position in chunk.positions {
+        sample.forEachFiring(at: position) { neuron, _ in
+          fired.add(neuron, token: sample.places[position] - first)
+        }
       }
     }
-    return curve
+    predictedCurve.add(predicted)
+    trueCurve.add(fired)
   }
 
   var line: Certificate.Layer {
