@@ -12,10 +12,28 @@ extension SparseFeedForward {
   /// Rows multiplied between two looks at the device, for each thread: some ten microseconds.
   private static let rowsPerLook = 64
 
+  /// Waits for the load under way. What would be a wait goes to guessing the next layer, whose
+  /// reads begin when the last demand is in DRAM.
+  ///
+  /// - Parameter isLast: whether the group wants nothing of the layer after it.
+  func finishLoading(_ group: NeuronGroup, isLast: Bool) throws(ReadFailure) {
+    let looksAhead = isLast && group.isWholeToken && core.residency.looksAhead
+    let guessCount = looksAhead ? try guess(after: group) : 0
+    try core.residency.finishLoading()
+    if guessCount > 0 { core.lookingAhead { lookAhead(after: group, guessCount: guessCount) } }
+  }
+
+  private func guess(after group: NeuronGroup) throws(ReadFailure) -> Int {
+    try core.lookingAhead { () throws(ReadFailure) in
+      guard let predictor else { return try guessNext(after: group) }
+      return try predictNext(predictor, after: group)
+    }
+  }
+
   /// Multiplies deciding rows of the next layer until this layer's reads came back, and ranks the
   /// strides that probably fire and are not in DRAM into `scratch.guessedStrides`, the likeliest
   /// first. Returns how many there are.
-  func guessNext(after group: NeuronGroup) throws(ReadFailure) -> Int {
+  private func guessNext(after group: NeuronGroup) throws(ReadFailure) -> Int {
     guard let next = try guessedGroup(after: group) else { return 0 }
     let bundles = layers[next.layer].bundles
     // The prepared state is for this layer's rows.
@@ -42,7 +60,7 @@ extension SparseFeedForward {
   }
 
   /// The same by the next layer's predictor, all at once; nothing where the reads are back already.
-  func predictNext(
+  private func predictNext(
     _ predictor: SparsityPredictor, after group: NeuronGroup
   ) throws(ReadFailure) -> Int {
     guard !core.residency.isLoadComplete, let next = try guessedGroup(after: group),
@@ -70,7 +88,7 @@ extension SparseFeedForward {
   }
 
   /// Begins to read what was guessed.
-  func lookAhead(after group: NeuronGroup, guessCount: Int) {
+  private func lookAhead(after group: NeuronGroup, guessCount: Int) {
     unsafe core.residency.lookAhead(
       layer: group.layer + 1,
       strides: UnsafeBufferPointer(start: core.scratch.guessedStrides, count: guessCount))

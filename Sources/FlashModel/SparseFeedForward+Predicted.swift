@@ -23,7 +23,7 @@ extension SparseFeedForward {
     }
     var done = 0
     while done < active.count {
-      done = try loadAndAdd(predictor, weights, group, active, sets, from: done)
+      done = try loadAndAdd(weights, group, active, sets, from: done)
     }
   }
 
@@ -97,8 +97,8 @@ extension SparseFeedForward {
   /// Loads as many of the active neurons as there is room for, computing those that are in DRAM
   /// while the others fly, and adds them. Returns the place of the first one that is left.
   private func loadAndAdd(
-    _ predictor: SparsityPredictor, _ weights: LayerWeights, _ group: NeuronGroup,
-    _ active: ActiveSet, _ sets: PredictedSets, from start: Int
+    _ weights: LayerWeights, _ group: NeuronGroup, _ active: ActiveSet, _ sets: PredictedSets,
+    from start: Int
   ) throws(ReadFailure) -> Int {
     let bundles = weights.bundles
     let layer = group.layer
@@ -114,14 +114,7 @@ extension SparseFeedForward {
     let end = wholeGroups(start..<loaded, active, bundles, group).upperBound
     let hits = fillBundles(load, active, start..<end, bundles, layer: layer)
     multiplyRows(weights, group, columns: 0..<hits)
-    let looksAhead = core.residency.looksAhead && group.isWholeToken && end == active.count
-    let guessCount =
-      looksAhead
-      ? try core.lookingAhead { () throws(ReadFailure) in
-        try predictNext(predictor, after: group)
-      } : 0
-    try core.residency.finishLoading()
-    if guessCount > 0 { core.lookingAhead { lookAhead(after: group, guessCount: guessCount) } }
+    try finishLoading(group, isLast: end == active.count)
     multiplyRows(weights, group, columns: hits..<(end - start))
     activatePredicted(weights, group, active, sets, start..<end)
     addDown(bundles, group, active, start..<end)

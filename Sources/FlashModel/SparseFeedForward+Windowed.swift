@@ -216,21 +216,12 @@ extension SparseFeedForward {
   }
 
   /// Computes what the load has in DRAM while the rest flies, then the rest, and adds all of it.
-  /// What would be a wait goes to guessing the next layer, whose reads begin when the last demand
-  /// is in DRAM.
   private func finish(
     _ progress: Progress, _ weights: LayerWeights, _ group: NeuronGroup, _ active: ActiveSet
   ) throws(ReadFailure) {
     let isGated = core.configuration.isGated
     if isGated { multiplyUp(weights, group, columns: 0..<progress.hitCount) }
-    let looksAhead =
-      core.residency.looksAhead && group.isWholeToken
-      && progress.places.upperBound == active.count
-    let guessCount =
-      looksAhead
-      ? try core.lookingAhead { () throws(ReadFailure) in try guessNext(after: group) } : 0
-    try core.residency.finishLoading()
-    if guessCount > 0 { core.lookingAhead { lookAhead(after: group, guessCount: guessCount) } }
+    try finishLoading(group, isLast: progress.places.upperBound == active.count)
     let end = group.neuronCount
     if isGated { multiplyUp(weights, group, columns: end - progress.missCount..<end) }
     unsafe activate(
