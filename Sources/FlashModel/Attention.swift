@@ -12,6 +12,8 @@ internal import Glibc
 /// are the same whether one thread does all parts or each does some, so the bits are, too.
 struct Attention {
   static let partLength = 256
+  /// Tokens of a chunk between which threads meet.
+  private static let tokensAtOnce = 32
 
   let core: DecoderCore
   let cache: KVCache
@@ -117,8 +119,12 @@ struct Attention {
     if tokenCount == 1, parts.count > 1, core.pool.threadCount > 1 {
       unsafe attendByParts(shape, layer: layer, position: position, parts: parts, sinks: sinks)
     } else {
-      unsafe attendByHeads(
-        shape, layer: layer, position: position, tokenCount: tokenCount, sinks: sinks)
+      // Later tokens see more: of all at once, the thread with the last ones would be waited for.
+      for first in stride(from: 0, to: tokenCount, by: Self.tokensAtOnce) {
+        unsafe attendByHeads(
+          shape, layer: layer, position: position,
+          tokens: first..<min(tokenCount, first + Self.tokensAtOnce), sinks: sinks)
+      }
     }
   }
 
@@ -129,9 +135,10 @@ struct Attention {
 
   /// Each thread takes whole (token, query head) pairs and combines their parts as it goes.
   private func attendByHeads(
-    _ shape: LayerConfiguration, layer: Int, position: Int, tokenCount: Int,
+    _ shape: LayerConfiguration, layer: Int, position: Int, tokens: Range<Int>,
     sinks: UnsafePointer<Float>?
   ) {
+    let heads = shape.queryHeads
     let dimension = core.configuration.headDimension
     let threads = core.pool.threadCount
     let partSize = dimension + 2
@@ -139,21 +146,22 @@ struct Attention {
     core.run(threads) { thread in
       let part = unsafe spare + thread * partSize
       let range = WorkerPool.split(
-        count: tokenCount * shape.queryHeads, parts: threads, granularity: 1, index: thread)
-      for pair in range {
-        let token = pair / shape.queryHeads
+        count: tokens.count * heads, parts: threads, granularity: 1, index: thread)
+      for index in range {
+        let pair = tokens.lowerBound * heads + index
+        let token = pair / heads
         let visible = shape.visible(at: position + token)
         let output = unsafe core.scratch.attended + pair * dimension
         var state = SoftmaxState()
-        for index in Self.parts(of: visible) {
+        for piece in Self.parts(of: visible) {
           let query = AttentionQuery(
-            layer: layer, head: pair % shape.queryHeads, pair: pair, shape: shape)
-          unsafe attendPart(query, visible, index, thread: thread, into: part)
+            layer: layer, head: pair % heads, pair: pair, shape: shape)
+          unsafe attendPart(query, visible, piece, thread: thread, into: part)
           unsafe state.combine(part, into: output, dimension: dimension)
         }
         if let sinks = unsafe sinks {
           unsafe state.combine(
-            sink: sinks[pair % shape.queryHeads], into: output, dimension: dimension)
+            sink: sinks[pair % heads], into: output, dimension: dimension)
         }
         unsafe state.finish(output, dimension: dimension)
       }
