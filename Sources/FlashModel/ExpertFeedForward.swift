@@ -56,8 +56,12 @@ struct ExpertFeedForward {
       if leavesOut {
         try computeNeurons(weights, layer: layer, tokenCount: tokenCount)
       } else {
-        try computeAll(weights, layer: layer, tokenCount: tokenCount)
-        core.residency.finishExperts()
+        if tokenCount == 1 {
+          try computeToken(weights, layer: layer)
+        } else {
+          try computeChunk(weights, layer: layer, tokenCount: tokenCount)
+        }
+        core.residency.finishExperts(isChunk: tokenCount > 1)
       }
     }
     unsafe addAnswers(weights, tokenCount: tokenCount, to: output)
@@ -103,65 +107,59 @@ struct ExpertFeedForward {
 
   /// The experts that are computed next, together.
   private struct Group {
-    let limit: Int
     var count = 0
     /// Rows of values that they take.
     var rowCount = 0
   }
 
-  /// Computes every expert of the load: those in DRAM first, the others as they come.
-  private func computeAll(
-    _ weights: LayerWeights, layer: Int, tokenCount: Int
-  ) throws(ReadFailure) {
+  /// Computes one token's experts: those in DRAM first, the others as they come.
+  private func computeToken(_ weights: LayerWeights, layer: Int) throws(ReadFailure) {
     let residency = core.residency
     let experts = 0..<core.loadedExpertCount
-    // One token's experts are computed together, so that threads meet twice and not twice for each.
-    var group = Group(limit: tokenCount == 1 ? core.scratch.shape.activeExpertCount : 1)
+    // Together, so that threads meet twice and not twice for each.
+    var group = Group()
     var isMissing = false
     for place in experts where residency.isExpertHit(place) {
-      try add(place, to: &group, weights, layer: layer, tokenCount: tokenCount)
+      try add(place, to: &group, weights, layer: layer)
     }
-    try close(&group, weights, tokenCount: tokenCount)
+    try close(&group, weights)
     for place in experts where !residency.isExpertHit(place) {
       // What came meanwhile goes along; who would wait computes first what there is.
-      if !residency.isExpertReady(place) { try close(&group, weights, tokenCount: tokenCount) }
-      try add(place, to: &group, weights, layer: layer, tokenCount: tokenCount)
+      if !residency.isExpertReady(place) { try close(&group, weights) }
+      try add(place, to: &group, weights, layer: layer)
       isMissing = true
     }
     let readsAhead = isMissing && residency.looksAhead
-    if tokenCount == 1, readsAhead || meter != nil {
+    if readsAhead || meter != nil {
       try core.lookingAhead { () throws(ReadFailure) in
         try guessNext(after: layer, readsAhead: readsAhead)
       }
     }
-    try close(&group, weights, tokenCount: tokenCount)
+    try close(&group, weights)
   }
 
-  /// Waits for an expert and puts it into the group; a full group is computed.
+  /// Waits for an expert and puts it into the group.
   private func add(
-    _ place: Int, to group: inout Group, _ weights: LayerWeights, layer: Int, tokenCount: Int
+    _ place: Int, to group: inout Group, _ weights: LayerWeights, layer: Int
   ) throws(ReadFailure) {
     let work = try unsafe work(place, layer: layer, firstRow: group.rowCount)
     unsafe core.scratch.experts.group[group.count] = work
     unsafe group.rowCount += work.pairCount
     group.count += 1
-    if group.count == group.limit { try close(&group, weights, tokenCount: tokenCount) }
   }
 
   /// Computes the group and gives its experts back.
-  private func close(
-    _ group: inout Group, _ weights: LayerWeights, tokenCount: Int
-  ) throws(ReadFailure) {
+  private func close(_ group: inout Group, _ weights: LayerWeights) throws(ReadFailure) {
     guard group.count > 0 else { return }
-    compute(weights, group.count, tokenCount: tokenCount)
+    compute(weights, group.count, tokenCount: 1)
     for index in 0..<group.count {
       try core.residency.releaseExpert(unsafe Int(core.scratch.experts.group[index].place))
     }
-    group = Group(limit: group.limit)
+    group = Group()
   }
 
   /// Waits for an expert and says where it is.
-  private func work(
+  func work(
     _ place: Int, layer: Int, firstRow: Int
   ) throws(ReadFailure) -> ExpertWork {
     let scratch = core.scratch.experts
@@ -186,6 +184,8 @@ struct ExpertFeedForward {
     let guesses = unsafe UnsafeBufferPointer<Int32>(
       start: core.scratch.experts.guesses, count: count)
     unsafe meter?.record(guessed: guesses, layer: layer + 1)
-    if readsAhead { unsafe core.residency.lookAhead(layer: layer + 1, experts: guesses) }
+    if readsAhead {
+      unsafe core.residency.lookAhead(layer: layer + 1, experts: guesses, isChunk: false)
+    }
   }
 }

@@ -40,33 +40,6 @@ struct ExpertRouter {
     return sortPairs(expertCount: router.rows, pairCount: tokenCount * count, perToken: count)
   }
 
-  /// Writes the experts that a layer's router would choose for the state of the one token in the
-  /// layer before, the likeliest first, to `scratch.experts.guesses`. Returns how many: none where
-  /// the layer has no experts.
-  ///
-  /// The residual stream changes little from layer to layer: on trained models 59 to 89 % of them
-  /// are wanted.
-  func guess(_ weights: LayerWeights) throws(ReadFailure) -> Int {
-    guard let router = weights.router, let routing = core.family.routing else { return 0 }
-    let scratch = core.scratch
-    var state = unsafe UnsafePointer(scratch.residual)
-    if let norm = weights.feedForwardNorm, routing.readsLayerInput != true {
-      unsafe core.normalize(state, tokenCount: 1, norm: norm, into: scratch.experts.sums)
-      unsafe state = UnsafePointer(scratch.experts.sums)
-    }
-    // `scratch.activations` has the layer's own state, of which there is more to compute.
-    unsafe core.prepareActivations(
-      state, width: router.tensor.width, tokenCount: 1, format: router.tensor.format,
-      into: scratch.experts.gateInputs)
-    try unsafe core.project(
-      router, tokenCount: 1, activations: scratch.experts.gateInputs,
-      output: scratch.experts.logits, outputStride: router.tensor.rows)
-    unsafe Self.rank(
-      routing.activeCount, of: router.tensor.rows, scratch.experts.logits,
-      into: scratch.experts.guesses)
-    return routing.activeCount
-  }
-
   /// The largest logits of experts, of equals the first, in `ranked`, the likeliest first.
   static func rank(
     _ count: Int, of expertCount: Int, _ logits: UnsafePointer<Float>,

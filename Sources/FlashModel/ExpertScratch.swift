@@ -1,3 +1,5 @@
+import FlashWindow
+
 /// The buffers of routed experts. A *pair* is a token and one of its experts; pairs are sorted by
 /// expert, then by token.
 @safe struct ExpertScratch {
@@ -23,8 +25,10 @@
   let sums: UnsafeMutablePointer<Float>
   /// The experts that are computed together, `[active]`.
   let group: UnsafeMutablePointer<ExpertWork>
-  /// Experts that the next layer is guessed to want, `[active]`.
+  /// Experts that the next layer is guessed to want, `[active]`, of a chunk more of them; and how
+  /// many of a chunk's tokens would choose each, `[experts]`.
   let guesses: UnsafeMutablePointer<Int32>
+  let votes: UnsafeMutablePointer<Float>
 
   init(_ shape: ScratchShape, _ arena: ScratchArena) {
     let (chunk, active, experts) = (shape.chunk, shape.activeExpertCount, shape.expertCount)
@@ -43,7 +47,9 @@
     unsafe answers = arena.take(Float.self, chunk * active * shape.width)
     unsafe sums = arena.take(Float.self, isThere ? 2 * shape.threadCount * shape.width : 0)
     unsafe group = arena.take(ExpertWork.self, active)
-    unsafe guesses = arena.take(Int32.self, active)
+    unsafe guesses = arena.take(
+      Int32.self, max(active, min(experts, WeightResidency.chunkGuessLimit)))
+    unsafe votes = arena.take(Float.self, experts)
   }
 
   /// The pairs of an expert.

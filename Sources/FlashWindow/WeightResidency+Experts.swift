@@ -13,8 +13,12 @@ import FlashWeights
 
 /// Lends experts one by one: a token's, or in prefill a chunk's.
 extension WeightResidency {
+  /// Experts of the next layer that are guessed for a chunk at a time: in the time of a layer's
+  /// attention this kind of device reads about as many of a few MiB.
+  package static let chunkGuessLimit = 64
+
   /// Begins to bring in experts of a layer. Each is then taken and released, missing ones in
-  /// ascending order, before `finishExperts`.
+  /// ascending order or as `nextExpert` says, before `finishExperts`.
   ///
   /// - Parameter experts: ascending, each once, at least one.
   package func beginExperts(
@@ -28,6 +32,21 @@ extension WeightResidency {
 
   /// Whether `takeExpert` would not wait.
   package func isExpertReady(_ index: Int) -> Bool { experts?.isReady(index) ?? true }
+
+  /// The expert of the load that is best taken next, counted from its first: waits and idle places
+  /// are then few.
+  ///
+  /// - Parameter takenCount: how many were taken.
+  package func nextExpert(takenCount: Int) throws(ReadFailure) -> Int {
+    guard let loader = experts else { return takenCount }
+    return try loader.best()
+  }
+
+  /// Whether the window lacked experts of the load.
+  package var lackedExperts: Bool { experts?.isMissing ?? false }
+
+  /// Whether all experts of the load are in DRAM.
+  package var areExpertsLoaded: Bool { experts?.isComplete ?? true }
 
   /// Waits for an expert of the load; what it lends is valid until `releaseExpert`.
   package func takeExpert(
@@ -49,13 +68,16 @@ extension WeightResidency {
   package func releaseExpert(_ index: Int) throws(ReadFailure) { try experts?.release(index) }
 
   /// Ends the load.
-  package func finishExperts() { experts?.finish() }
-
-  /// Begins to read experts that a later layer may want, the likeliest first. Never changes what is
-  /// computed.
   ///
-  /// - Precondition: the load's experts were all taken.
-  package func lookAhead(layer: Int, experts: UnsafeBufferPointer<Int32>) {
-    unsafe self.experts?.look(atLayer: layer, experts: experts)
+  /// - Parameter isChunk: whether several tokens used it.
+  package func finishExperts(isChunk: Bool) { experts?.finish(isChunk: isChunk) }
+
+  /// Begins to read experts that a later layer may want, the likeliest first; goes on in `look`.
+  /// Never changes what is computed.
+  ///
+  /// - Parameter isChunk: whether several tokens may want them.
+  /// - Precondition: `areExpertsLoaded`.
+  package func lookAhead(layer: Int, experts: UnsafeBufferPointer<Int32>, isChunk: Bool) {
+    unsafe self.experts?.look(atLayer: layer, experts: experts, isChunk: isChunk)
   }
 }

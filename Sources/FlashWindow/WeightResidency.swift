@@ -130,8 +130,12 @@ package import FlashWeights
   /// Whether reads go on while there is arithmetic.
   package var overlapsReads: Bool { options.overlapsReads }
 
-  /// Books reads that came back and lets queued ones go in; a few loads where nothing is in flight.
-  package func look() { engine.look() }
+  /// Books reads that came back and lets queued ones go in, and guesses that are next; a few loads
+  /// where nothing is in flight.
+  package func look() {
+    engine.look()
+    experts?.readGuesses()
+  }
 
   package var engineDescription: ReadEngineDescription { engine.description }
 

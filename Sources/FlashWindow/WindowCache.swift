@@ -96,6 +96,18 @@ package struct WindowCache {
     loadingCount = 0
   }
 
+  /// Gives up the stride of a layer that is worth least of those that this token used and kept from
+  /// eviction; nil where there are none. Returns the slot that it had.
+  ///
+  /// - Precondition: nothing is being loaded.
+  /// - Complexity: O(slots).
+  package mutating func giveUp(in layer: LayerIndex) -> SlotIndex? {
+    precondition(loadingCount == 0, "loading ends before something is given up")
+    guard let slot = layers[layer.value].freeLeastOfHeld() else { return nil }
+    statistics.evictions += 1
+    return SlotIndex(slot)
+  }
+
   /// Begins the next token; a sliding window drops what none of its tokens used.
   ///
   /// - Precondition: nothing is being loaded.

@@ -94,6 +94,30 @@ struct ExpertTests {
     }
   }
 
+  /// What a prompt guesses for the next layer is read early, and nothing is read twice.
+  @Test(arguments: [TinyModel.Family.mixtral, .turboSparseMixtral], [0, 60])
+  func aPromptReadsAheadAndNothingTwice(family: TinyModel.Family, percent: Int) throws {
+    let converted = try ExpertModels.convert(family, .q4_0)
+    var options = try ExpertModels.windowed(converted.store, percent: percent, chunk: 24)
+    func run(_ choice: LookAheadChoice) throws -> (logits: [Float], counted: DecoderStatistics) {
+      options.storage.lookAhead = choice
+      let (decoder, _) = try DecoderRuns.simulated(converted.store, options, seed: 7)
+      let before = decoder.statistics
+      let logits = try DecoderRuns.logits(decoder, ExpertModels.tokens)
+      return (logits, decoder.statistics - before)
+    }
+    let (plain, ahead) = (try run(.off), try run(.on))
+    #expect(ahead.logits == plain.logits)
+    #expect(plain.counted.lookAhead.issued == 0 && ahead.counted.lookAhead.used > 0)
+    let wrong = ahead.counted.lookAhead.issued - ahead.counted.lookAhead.used
+    // Two tokens or more agreed on each.
+    #expect(wrong <= 1)
+    let (plan, _) = try Decoder.plan(store: converted.store, options: options)
+    #expect(
+      ahead.counted.reads.byteCount
+        <= plain.counted.reads.byteCount + wrong * plan.slotByteCount)
+  }
+
   @Test func aModelWithoutRoomForOneTokensExpertsHasNoWindow() throws {
     let converted = try ExpertModels.convert(.mixtral, .f32)
     let options = try ExpertModels.windowed(converted.store, percent: 5)

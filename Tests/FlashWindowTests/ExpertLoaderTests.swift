@@ -19,9 +19,13 @@ struct ExpertLoaderTests {
     let engine: SimulatedReadEngine
     let loader: ExpertLoader
 
-    init(slots: [Int], spares: Int, guesses: Int, seed: UInt64) throws {
-      var layer = LayerConfiguration(queryHeads: 1, keyValueHeads: 1, feedForwardWidth: 54)
-      layer.expertCount = ExpertLoaderTests.expertCount
+    init(
+      slots: [Int], spares: Int, guesses: Int, seed: UInt64,
+      expertCount: Int = ExpertLoaderTests.expertCount
+    ) throws {
+      var layer = LayerConfiguration(
+        queryHeads: 1, keyValueHeads: 1, feedForwardWidth: 6 * expertCount)
+      layer.expertCount = expertCount
       var configuration = ModelConfiguration(
         architecture: "", width: 64, vocabularySize: 8, headDimension: 64, layers: [layer, layer],
         normalization: Normalization(kind: .rms, epsilon: 1e-5), activation: .silu, isGated: true,
@@ -33,9 +37,9 @@ struct ExpertLoaderTests {
       let path = folder.path + "/bundles"
       var bytes = [UInt8](repeating: 0, count: bundles[1].extent.end)
       for (layer, bundle) in bundles.enumerated() {
-        for expert in 0..<ExpertLoaderTests.expertCount {
+        for expert in 0..<expertCount {
           let extent = bundle.extent(ofExpert: expert)
-          for place in extent.offset..<extent.end { bytes[place] = UInt8(20 * layer + expert + 1) }
+          for place in extent.offset..<extent.end { bytes[place] = UInt8(50 * layer + expert + 1) }
         }
       }
       try Data(bytes).write(to: URL(filePath: path))
@@ -63,10 +67,24 @@ struct ExpertLoaderTests {
       }
     }
 
-    func look(_ experts: [Int], layer: Int) {
+    func look(_ experts: [Int], layer: Int, isChunk: Bool = false) {
       unsafe experts.map(Int32.init).withUnsafeBufferPointer {
-        unsafe loader.look(atLayer: layer, experts: $0)
+        unsafe loader.look(atLayer: layer, experts: $0, isChunk: isChunk)
       }
+    }
+
+    /// Takes a chunk's experts as they come.
+    func takeAll(_ experts: [Int], layer: Int, between: () -> Void = {}) throws {
+      try begin(experts, layer: layer)
+      var taken = Set<Int>()
+      while taken.count < experts.count {
+        let place = try loader.best()
+        #expect(taken.insert(place).inserted, "each is taken once")
+        #expect(try isWhole(place, experts[place], layer: layer), "\(experts[place])")
+        between()
+        try loader.release(place)
+      }
+      loader.finish(isChunk: true)
     }
 
     /// Whether the expert at a place of the load is there as a whole.
@@ -74,7 +92,7 @@ struct ExpertLoaderTests {
       let start = try unsafe loader.take(place)
       let byteCount = bundles[layer].extent(ofExpert: expert).byteCount
       return unsafe UnsafeRawBufferPointer(start: start, count: byteCount)
-        .allSatisfy { $0 == UInt8(20 * layer + expert + 1) }
+        .allSatisfy { $0 == UInt8(50 * layer + expert + 1) }
     }
   }
 
@@ -88,9 +106,16 @@ struct ExpertLoaderTests {
         loader.beginForward()
         for layer in 0...1 {
           let isPrompt = token % 7 == 0
-          let wanted = (0..<Self.expertCount).filter { _ in random.next() % (isPrompt ? 2 : 4) == 0
-          }
+          let share: UInt64 = isPrompt ? 2 : 4
+          let wanted = (0..<Self.expertCount).filter { _ in random.next() % share == 0 }
           guard !wanted.isEmpty else { continue }
+          if isPrompt {
+            try fixture.takeAll(wanted, layer: layer)
+            guard guesses > 0 else { continue }
+            fixture.look(
+              (0..<6).map { _ in Int(random.next() % 9) }, layer: 1 - layer, isChunk: true)
+            continue
+          }
           try fixture.begin(wanted, layer: layer)
           if token % 11 == 10 {
             // Given up in the middle.
@@ -118,6 +143,54 @@ struct ExpertLoaderTests {
       #expect(guesses == 0 ? found.lookAhead.issued == 0 : found.lookAhead.used > 0)
       #expect(found.lookAhead.used <= found.lookAhead.issued)
     }
+  }
+
+  /// Places that slots have no use for yet, and those that full layers lend, are read into.
+  @Test(arguments: 1...8 as ClosedRange<UInt64>)
+  func aChunkReadsTheNextLayerIntoPlacesThatHoldNothing(seed: UInt64) throws {
+    let experts = Array(0..<40)
+    let fixture = try Fixture(
+      slots: [16, 16], spares: 2, guesses: 1, seed: seed, expertCount: experts.count)
+    let loader = fixture.loader
+    for chunk in 0..<4 {
+      loader.beginForward()
+      for layer in 0...1 {
+        let before = loader.lookAhead.issued
+        try fixture.takeAll(experts, layer: layer) {
+          loader.readGuesses()
+          #expect(loader.lookAhead.issued == before, "no guess goes before a demand")
+        }
+        fixture.look(experts.reversed(), layer: 1 - layer, isChunk: true)
+        for _ in 0..<40 {
+          for guess in loader.guesses.guesses {
+            if let batch = guess.batch { while !fixture.engine.isComplete(batch) {} }
+          }
+          loader.readGuesses()
+        }
+        // All places but one: at first the slots of one layer are empty, then each lends one.
+        #expect(loader.lookAhead.issued - before == (chunk == 0 && layer == 0 ? 19 : 4))
+      }
+    }
+    #expect(loader.statistics.hits > 0 && loader.cache.filledSlotCount == 30)
+    #expect(loader.lookAhead.used == loader.lookAhead.issued - 4)
+  }
+
+  /// In a window that is nearly empty there are more places than guesses can be noted.
+  @Test func wrongGuessesGiveWayToOthers() throws {
+    let fixture = try Fixture(slots: [40, 40], spares: 2, guesses: 4, seed: 1, expertCount: 40)
+    let loader = fixture.loader
+    for token in 0..<40 {
+      loader.beginForward()
+      for layer in 0...1 {
+        try fixture.takeAll([0], layer: layer)
+        fixture.look((0..<4).map { 1 + (4 * token + $0) % 39 }, layer: 1 - layer)
+        for guess in loader.guesses.guesses {
+          if let batch = guess.batch { while !fixture.engine.isComplete(batch) {} }
+        }
+      }
+    }
+    #expect(loader.lookAhead.issued > WeightResidency.chunkGuessLimit)
+    #expect(loader.lookAhead.used == 0)
   }
 
   @Test func anExpertIsReadOnceForALoad() throws {

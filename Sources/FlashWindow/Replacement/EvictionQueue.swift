@@ -36,6 +36,11 @@ struct EvictionQueue {
     return Int(entries[usedCount - 1].slot)
   }
 
+  /// The slots that are held.
+  var heldSlots: some Sequence<Int32> {
+    entries[queuedCount..<usedCount].lazy.map(\.slot)
+  }
+
   /// Gives the slot in front its true key.
   mutating func raiseFront(to key: UInt64) {
     entries[0].key = key

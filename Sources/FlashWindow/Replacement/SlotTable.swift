@@ -90,6 +90,16 @@ struct SlotTable {
     empty(slot)
   }
 
+  /// Empties the slot that is worth least of those that this token used and cannot be evicted;
+  /// nil where there are none.
+  mutating func freeLeastOfHeld() -> Int? {
+    guard let slot = queue.heldSlots.min(by: { key(of: Int($0)) < key(of: Int($1)) }) else {
+      return nil
+    }
+    free(Int(slot))
+    return Int(slot)
+  }
+
   /// Begins a token: what the one before used may go.
   mutating func advance(to clock: ReplacementClock) {
     while queue.hasHeld { queue.restore(key: key(of: queue.nextHeld)) }
