@@ -51,6 +51,34 @@ struct SpeedPredictionTests {
   }
 }
 
+/// Stalls of a recorded run's layers.
+struct LayerStallsTests {
+  @Test func aMissMoreIsWaitedForAsLongAsTheLineThroughStallsRises() throws {
+    var stalls = LayerStalls()
+    // One miss is hidden, each more takes 2 ms; noise that is no part of the line.
+    for layer in 0..<120 {
+      let misses = layer % 5
+      let noise = layer % 2 == 0 ? 300_000 : -300_000
+      stalls.add(
+        misses: misses, nanoseconds: max(0, (misses - 1) * 2_000_000) + (misses > 1 ? noise : 0))
+    }
+    #expect(abs(try #require(stalls.secondsPerMiss) - 2e-3) < 1e-5)
+  }
+
+  @Test func fewLayersOrOneNumberOfMissesTellNothing() {
+    var few = LayerStalls()
+    for misses in 0..<40 { few.add(misses: misses, nanoseconds: misses * 1000) }
+    #expect(few.secondsPerMiss == nil)
+    var same = LayerStalls()
+    for _ in 0..<400 { same.add(misses: 3, nanoseconds: 1000) }
+    for _ in 0..<400 { same.add(misses: 1, nanoseconds: 0) }
+    #expect(same.secondsPerMiss == nil)
+    var falling = LayerStalls()
+    for misses in 0..<400 { falling.add(misses: misses % 5, nanoseconds: 5000 - misses % 5 * 1000) }
+    #expect(falling.secondsPerMiss == nil)
+  }
+}
+
 /// Reads of experts, of which a layer lacks now one and now none.
 struct MissSpreadTests {
   @Test func aLayerHidesOnlyItsOwnReads() {

@@ -56,6 +56,13 @@ extension DeviceProfile {
     return readCount / readsPerSecond + max(0, byteCount - measured) / bandwidth
   }
 
+  /// The same reads at a part of the rates.
+  package func scaled(by part: Double) -> DeviceProfile {
+    DeviceProfile(
+      bandwidth: bandwidth * part, readsPerSecond: readsPerSecond * part,
+      readByteCount: readByteCount)
+  }
+
   /// Seconds of `byteCount` bytes in order.
   package func seconds(sequentialBytes byteCount: Double) -> Double { byteCount / bandwidth }
 }

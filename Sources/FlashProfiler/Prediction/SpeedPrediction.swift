@@ -63,7 +63,10 @@ package struct SpeedPrediction: Sendable, Equatable {
         + rates.readCost.seconds(calls: traffic.readCallCount, reads: traffic.scatteredCount),
       coveringSeconds: seconds(traffic.coveringByteCounts),
       memorySeconds: rates.memory.map { traffic.weightByteCount / $0 },
-      reads: traffic.reads, spread: traffic.missSpread, device: rates.device)
+      reads: traffic.reads, spread: traffic.missSpread,
+      // Experts are large enough for the bandwidth to be what they take.
+      device: traffic.missSpread == nil
+        ? rates.device : rates.device?.scaled(by: Self.bandwidthBesideArithmetic))
   }
 
   /// - Parameters:

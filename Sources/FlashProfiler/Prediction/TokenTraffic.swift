@@ -10,7 +10,7 @@ package struct TokenTraffic: Sendable, Equatable {
   /// decide (or predictors), and the rows of neurons that are computed.
   package var weightByteCounts: [RowWork: Double]
   /// Of those, what is multiplied while a windowed run's reads are in flight: rows that decide but
-  /// for the first slice, and up rows of what is in DRAM.
+  /// for the first slice, and up rows of what is in DRAM; of a token's experts all but one.
   package var coveringByteCounts: [RowWork: Double]
   /// Bytes of the KV cache that attention reads.
   package var keyValueByteCount: Double
@@ -83,7 +83,7 @@ extension TokenTraffic {
     let missRate = activeExperts == nil ? activity.missRate(room: room) : 1 - room
     for (layer, bundle) in manifest.bundles.enumerated() {
       if let activeExperts, bundle.expertCount != nil {
-        addExperts(bundle, Double(activeExperts), hitRate: 1 - missRate)
+        addExperts(bundle, Double(activeExperts))
         continue
       }
       addNeurons(
@@ -176,14 +176,15 @@ extension TokenTraffic {
     }
   }
 
-  /// A token's experts; all of what is there is computed while the rest is read.
-  private mutating func addExperts(_ bundle: BundleLayout, _ active: Double, hitRate: Double) {
+  /// A token's experts; what is there, and what came first, is computed while the rest is read: all
+  /// but the last that comes.
+  private mutating func addExperts(_ bundle: BundleLayout, _ active: Double) {
     for part in bundle.parts {
       let byteCount =
         active * Double(bundle.neuronsPerExpert * part.format.byteCount(width: bundle.width))
       let work = RowWork(part.format, part.role == .down ? .accumulate : .dot)
       weightByteCounts[work, default: 0] += byteCount
-      coveringByteCounts[work, default: 0] += byteCount * hitRate
+      coveringByteCounts[work, default: 0] += byteCount * (1 - 1 / active)
     }
   }
 

@@ -36,6 +36,9 @@ package struct LimitModel: Sendable {
   /// Seconds of the recorded reads over those that the device's rates give.
   private let correction: Double
   private let readCost: ReadCost
+  /// Of the device's seconds, those in which arithmetic goes on; what reads take of the processor
+  /// in the others is waited for anyway. Only of missing experts: neurons' reads are over so soon.
+  private let workingShare: Double
 
   /// - Parameters:
   ///   - device: its rates at the run's read size; nil where it cannot be measured.
@@ -56,12 +59,10 @@ package struct LimitModel: Sendable {
       run.header.plan.feedForward == "streamed" ? .sequential : .scattered,
       count: decode.readCount, byteCount: decode.readByteCount)
     let expected = device.map { Self.seconds(recorded, $0) } ?? 0
-    let tokens = Double(max(1, replay?.decodedTokenCount ?? 1))
-    // The recorded reads took no longer than the token: a device that is slower at this moment says
-    // nothing of that run.
-    let measured = replay.map { min($0.decodeSeconds / tokens, decode.seconds) }
-    correction = if let measured, expected > 0, measured > 0 { measured / expected } else { 1 }
-    let flash = expected * correction
+    let flash = Self.flashSeconds(run, decode, expected: expected, replay)
+    correction = expected > 0 ? flash / expected : 1
+    let spread = Self.spread(run, decode, misses: decode.misses)
+    workingShare = spread == nil || flash <= 0 ? 1 : max(0, 1 - decode.stall / flash)
     // Where the run stalled, what it did not stall for was covered; where it did not, at least its
     // gate rows behind the first slice cover reads.
     let slice = run.header.run.sliceBytes
@@ -70,20 +71,35 @@ package struct LimitModel: Sendable {
     let gates = decode.gateUp * (1 - 1 / Double(slices))
     if decode.stall > 0.02 * decode.seconds, flash > decode.stall {
       coveringSeconds =
-        Self.spread(run, decode, misses: decode.misses)?
-        .coveringSeconds(flashSeconds: flash, stallSeconds: decode.stall) ?? flash - decode.stall
+        spread?.coveringSeconds(flashSeconds: flash, stallSeconds: decode.stall)
+        ?? flash - decode.stall
     } else {
       coveringSeconds = max(gates, flash - decode.stall)
     }
   }
 
-  /// Where the window keeps experts: without them only runs that leave neurons out have one.
+  /// Seconds in which the device brought a token's reads.
+  ///
+  /// Where experts are missing, what a layer waits longer for one that is missing more: beside
+  /// arithmetic and a layer at a time reads take up to a third longer than the same issued again.
+  private static func flashSeconds(
+    _ run: RecordedRun, _ decode: RecordedDecode, expected: Double, _ replay: ReadReplay.Outcome?
+  ) -> Double {
+    guard expected > 0 else { return 0 }
+    if run.keepsExperts, let seconds = run.layerStalls.secondsPerMiss {
+      return seconds * decode.misses
+    }
+    guard let replay, replay.decodeSeconds > 0 else { return expected }
+    // They took no longer than the token: a device that is slower at this moment says nothing of
+    // that run.
+    return min(replay.decodeSeconds / Double(max(1, replay.decodedTokenCount)), decode.seconds)
+  }
+
   private static func spread(
     _ run: RecordedRun, _ decode: RecordedDecode, misses: Double
   ) -> MissSpread? {
     let layers = Double(run.header.layers.count { $0.strides > 0 })
-    guard run.header.plan.feedForward == "windowed", run.header.run.mode == "dense", layers > 0
-    else { return nil }
+    guard run.keepsExperts, layers > 0 else { return nil }
     let wanted = Int(((decode.hits + decode.misses) / layers).rounded())
     return MissSpread(layerCount: layers, wanted: wanted, misses: misses)
   }
@@ -185,11 +201,7 @@ package struct LimitModel: Sendable {
   private func speed(_ reads: TokenReads) -> SpeedPrediction? {
     guard reads.byteCount == 0 || device != nil else { return nil }
     // The device's rates, set right by what its reads took.
-    let corrected = device.map {
-      DeviceProfile(
-        bandwidth: $0.bandwidth / correction, readsPerSecond: $0.readsPerSecond / correction,
-        readByteCount: $0.readByteCount)
-    }
+    let corrected = device?.scaled(by: 1 / correction)
     return SpeedPrediction(
       arithmeticSeconds: max(
         0.1 * workSeconds, workSeconds - readingSeconds(recordedReads) + readingSeconds(reads)),
@@ -210,7 +222,7 @@ package struct LimitModel: Sendable {
     // Each missing expert's are handed over together.
     if let spread = spread(reads) {
       return (decode.hits + decode.misses) * SpeedPrediction.secondsPerLookUp
-        + readCost.seconds(calls: spread.misses, reads: reads.count)
+        + workingShare * readCost.seconds(calls: spread.misses, reads: reads.count)
     }
     let layers = Double(max(1, run.header.layers.count))
     let slices =

@@ -36,6 +36,8 @@ package struct RecordedRun: Sendable {
   /// One token for each chunk; empty where every neuron is computed.
   package private(set) var sets: ActiveSetTrace
   package private(set) var totals: [TraceTotals] = []
+  /// Of decoded tokens, where the window keeps experts.
+  package private(set) var layerStalls = LayerStalls()
   /// Whether the file ends before its end.
   package private(set) var isCut = false
   /// Runs of the file after the first, which are passed over.
@@ -44,6 +46,14 @@ package struct RecordedRun: Sendable {
   /// Whether it is known what each token wanted.
   package var hasSets: Bool {
     header.layers.indices.contains { sets.useCount(layer: .init($0)) > 0 }
+  }
+
+  /// The chunk's stall before the layer that is under way.
+  private var layerStart = 0
+
+  /// Whether the window keeps experts: without them only runs that leave neurons out have one.
+  package var keepsExperts: Bool {
+    header.plan.feedForward == "windowed" && header.run.mode == "dense"
   }
 
   /// Whether more tokens were decoded than are taken.
@@ -108,13 +118,17 @@ package struct RecordedRun: Sendable {
     case .layerEnded(let layer):
       forwards[index].hits += layer.hits
       forwards[index].misses += layer.misses
+      if !forwards[index].isPrompt, keepsExperts {
+        layerStalls.add(misses: layer.misses, nanoseconds: forwards[index].stall - layerStart)
+      }
     case .span(let span):
       if span.kind.isArithmetic { forwards[index].arithmetic += span.duration }
       if span.kind == .gateUp { forwards[index].gateUp += span.duration }
       if span.kind == .down { forwards[index].down += span.duration }
       if span.kind.isStall { forwards[index].stall += span.duration }
       if span.kind == .trace { forwards[index].tracing += span.duration }
-    case .forwardBegan, .layerBegan, .read, .strides, .readsInFlight: break
+    case .layerBegan: layerStart = forwards[index].stall
+    case .forwardBegan, .read, .strides, .readsInFlight: break
     }
   }
 
