@@ -30,10 +30,13 @@ struct CalibrationMemory {
   private static let countsByteCount = 40
 
   /// While the model runs: what one chunk of a layer saw, and counts of all layers.
-  var recording: MemoryPlan.Item {
-    let staging = recordedTokens * (6 * width + 12 * widest)
+  ///
+  /// - Parameter isMetered: whether contributions are measured by magnitude too.
+  func recording(isMetered: Bool) -> MemoryPlan.Item {
+    let metered = isMetered ? MagnitudeMeter.byteCounts : (perValue: 0, perNeuron: 0)
+    let staging = recordedTokens * (6 * width + (12 + metered.perValue) * widest)
     return .init(
-      "calibration", staging + Self.countsByteCount * neuronCount,
+      "calibration", staging + (Self.countsByteCount + metered.perNeuron) * neuronCount,
       "one layer's sample of \(recordedTokens) tokens, counts of all neurons")
   }
 

@@ -9,13 +9,17 @@ extension Calibrator {
     var priced: PricedLayer
   }
 
-  /// What a layer's predictor is and costs; the predictor itself is elsewhere.
+  /// What a layer's predictor or threshold is and costs; the predictor itself is elsewhere.
   struct PricedLayer {
     var kind: PredictorKind
     var rank: Int
     var format: RowFormat?
     var byteCount: Int
-    var pricing: LayerPricing
+    var threshold: Float?
+    var line: Certificate.Layer
+    /// Of what is computed, and of what fires.
+    var computedCurve: WindowCurve
+    var trueCurve: WindowCurve
     var orderKind: NeuronOrderKind
 
     init(_ predictor: PredictorDraft?, _ pricing: LayerPricing, orderKind: NeuronOrderKind) {
@@ -26,14 +30,25 @@ extension Calibrator {
         predictor.map {
           $0.reduction.bytes.count + $0.expansion.bytes.count + 4 * $0.bias.count
         } ?? 0
-      self.pricing = pricing
+      line = pricing.line
+      computedCurve = pricing.predictedCurve
+      trueCurve = pricing.trueCurve
+      self.orderKind = orderKind
+    }
+
+    init(threshold: Float?, _ pricing: ThresholdPricing, orderKind: NeuronOrderKind) {
+      (kind, rank, byteCount) = (.all, 0, 0)
+      self.threshold = threshold
+      line = pricing.line
+      computedCurve = pricing.curve
+      trueCurve = pricing.curve
       self.orderKind = orderKind
     }
 
     var outcome: LayerOutcome {
       LayerOutcome(
-        kind: kind, rank: rank, format: format, order: orderKind,
-        trueNewFractionPerWindow: pricing.trueCurve.newFractions)
+        kind: kind, rank: rank, format: format, threshold: threshold, order: orderKind,
+        trueNewFractionPerWindow: trueCurve.newFractions)
     }
   }
 
@@ -75,6 +90,8 @@ extension Calibrator {
     }
   }
 
+  private static let defaultRecall = 0.99
+
   /// Bytes of the bundles that a token may use of a layer.
   private func byteCountOfToken(layer: Int) -> Int {
     let bundle = store.manifest.bundles[layer]
@@ -87,8 +104,10 @@ extension Calibrator {
   ) -> PredictorSearch {
     let bundle = store.manifest.bundles[layer]
     let experts = bundle.neuronsByExpert.indices
+    guard let rule else { preconditionFailure("what is predicted fires by a rule") }
     var settings = PredictorSearch.Settings(
-      targetRecall: options.targetRecall, byteLimit: byteLimit, seed: seed(ofLayer: layer),
+      targetRecall: options.targetRecall ?? Self.defaultRecall, byteLimit: byteLimit,
+      seed: seed(ofLayer: layer),
       rule: rule)
     settings.trainingWork /= Double(experts.count)
     return PredictorSearch(
@@ -101,7 +120,7 @@ extension Calibrator {
 
   /// The order of a layer's neurons, inside each expert, the part of them that fires, and the norms
   /// of their down rows.
-  private func arrange(
+  func arrange(
     _ source: SubjectSource, _ counts: SampleRecorder.Counts, layer: Int
   ) throws -> (
     order: (places: [Int]?, kind: NeuronOrderKind), activity: Double, downNorms: [Float]
@@ -156,7 +175,7 @@ extension Calibrator {
 
 /// What predictors of a layer are made from: its weights and what it did in the training text, or
 /// those of its experts one by one. The last is kept, so that a layer without experts is read once.
-private final class SubjectSource {
+final class SubjectSource {
   private let recording: Calibrator.Recording
   private let layer: Int
   private let bundle: BundleLayout

@@ -5,7 +5,7 @@ internal import FlashModel
 internal import FlashWeights
 internal import FlashWindow
 
-/// Pricing a store that has predictors: the certificate.
+/// Pricing a store that has predictors or thresholds: the certificate.
 extension Calibrator {
   /// - Parameter heldByteCount: of predictors that this process holds beside the decoder's.
   func price(
@@ -27,14 +27,15 @@ extension Calibrator {
     }
     let predicted = try decoder(staged) {
       $0.callerItems.append(held(heldByteCount))
-      $0.sparsity = .predicted
+      $0.sparsity = mode == .threshold ? .threshold : .predicted
       $0.allowsUnpriced = true
       $0.logitsRowCapacity = Self.logitsRows
     }
     try quality.runPredicted(predicted, isCancelled: isCancelled) {
       progress(.price, tokenCount + $0, total)
     }
-    let share = try predictorTimeShare(predicted, isCancelled: isCancelled)
+    let share =
+      try mode == .threshold ? 0 : predictorTimeShare(predicted, isCancelled: isCancelled)
     return certificate(quality, layers: layers, timeShare: share)
   }
 
@@ -76,20 +77,20 @@ extension Calibrator {
     _ quality: QualityMeasurement, layers: [PricedLayer], timeShare: Double
   ) -> Certificate {
     let bundles = store.manifest.bundles
-    let curves = layers.map(\.pricing.predictedCurve)
+    let curves = layers.map(\.computedCurve)
     let newBytes = (0..<WindowCurve.windowCount).map { window in
       zip(curves, bundles).reduce(0.0) { sum, pair in
-        sum + pair.0.newNeuronsPerToken[window] * Double(Self.bytesPerNeuron(pair.1))
+        sum + pair.0.newNeuronsPerToken[window] * Double(bytesPerNeuron(pair.1))
       }
     }
     let allBytes = zip(curves, bundles).reduce(0.0) { sum, pair in
       sum + Double(pair.0.total) / Double(max(1, pair.0.tokenCount))
-        * Double(Self.bytesPerNeuron(pair.1))
+        * Double(bytesPerNeuron(pair.1))
     }
-    // Predictors that are only priced keep what is known of their training.
+    // Predictors and thresholds that are only priced keep what is known of their training.
     let trained = text.training.isEmpty ? store.calibration?.certificate : nil
-    return Certificate(
-      layers: layers.map(\.pricing.line), densePerplexity: quality.dense.estimate,
+    var certificate = Certificate(
+      layers: layers.map(\.line), densePerplexity: quality.dense.estimate,
       predictedPerplexity: quality.predicted.estimate,
       meanKLDivergence: quality.meanDivergence, p99KLDivergence: quality.p99Divergence,
       topTokenAgreement: quality.agreement, newBytesPerToken: newBytes,
@@ -100,11 +101,13 @@ extension Calibrator {
       seed: trained?.seed ?? options.seed,
       trainingTextDigest: trained?.trainingTextDigest ?? Self.digest(text.training),
       pricingTextDigest: Self.digest(text.pricing), textName: text.name)
+    certificate.mode = mode
+    return certificate
   }
 
-  /// Bytes that are read of a neuron: all its parts.
-  private static func bytesPerNeuron(_ layout: BundleLayout) -> Int {
-    layout.frontBytesPerNeuron + layout.lastPartByteCount
+  /// Bytes that are read of a neuron: all its parts, or those behind a gate that is resident.
+  private func bytesPerNeuron(_ layout: BundleLayout) -> Int {
+    layout.frontBytesPerNeuron + (mode == .threshold ? 0 : layout.lastPartByteCount)
   }
 
   private static func digest(_ chunks: [[Int32]]) -> String {

@@ -2,11 +2,11 @@ internal import FlashKernels
 internal import FlashModel
 internal import FlashWeights
 
-/// Pricing the predictors that a store has, without making any: those that came with its model, or
-/// on another text.
+/// Pricing the predictors or thresholds that a store has, without making any: those that came with
+/// its model, or on another text.
 extension Calibrator {
-  /// Prices the store's predictors on the pricing text and gives it the certificate. Neurons stay
-  /// where they are; where nobody has counted firings, those of the text are.
+  /// Prices the store's predictors or thresholds on the pricing text and gives it the certificate.
+  /// Neurons stay where they are; where nobody has counted firings, those of the text are.
   ///
   /// - Parameters: as for `run`.
   /// - Throws: `CalibrationError.nothingToPrice`, and what `run` does.
@@ -15,12 +15,19 @@ extension Calibrator {
     progress: (CalibrationStage, Int, Int) -> Void = { _, _, _ in },
     isCancelled: () -> Bool = { false }
   ) throws -> Outcome {
-    guard store.calibration?.predicts == true else {
+    guard store.calibration?.isPriceable == true else {
       throw CalibrationError.nothingToPrice(store: store.path)
     }
     do {
-      let (recorder, sample) = try recordPricing(progress: progress, isCancelled: isCancelled)
-      let layers = try priceLayers(sample, progress: progress, isCancelled: isCancelled)
+      let thresholds = try storedThresholds()
+      let (recorder, sample) = try recordPricing(
+        thresholds: thresholds, progress: progress, isCancelled: isCancelled)
+      let layers =
+        try thresholds.map { thresholds in
+          try store.manifest.bundles.indices.map { layer in
+            try price(thresholds, sample, layer: layer, orderKind: .unchanged)
+          }
+        } ?? priceLayers(sample, progress: progress, isCancelled: isCancelled)
       let certificate = try price(
         store, layers: layers, heldByteCount: 0, progress: progress, isCancelled: isCancelled)
       if isInstalled {

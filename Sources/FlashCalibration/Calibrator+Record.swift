@@ -11,6 +11,8 @@ extension Calibrator {
     var training: SampleRecorder
     var trainingSample: ActivationSample
     var pricingSample: ActivationSample
+    /// There in `threshold`.
+    var thresholds: RecordedThresholds?
   }
 
   var memory: CalibrationMemory {
@@ -52,73 +54,87 @@ extension Calibrator {
     let positions = try memory.trainingPositions(
       limit: options.decoder.storage.memoryLimit, available: available, gateByteCount: gates,
       budget: budget)
-    let pricing = pricedChunks(CalibrationMemory.pricingPositions)
+    let thresholds = try makeThresholds(progress: progress, isCancelled: isCancelled)
+    let bounds = bounds(thresholds?.values)
+    let pricing = Self.thinned(text.pricing, CalibrationMemory.pricingPositions)
     let trainingSample = try sample(capacity: positions)
     let pricingSample = try sample(capacity: pricing.count * (text.pricing.first?.count ?? 0))
     let training = SampleRecorder(
-      sample: trainingSample, rule: rule, stride: (available + positions - 1) / positions)
+      sample: trainingSample, bounds: bounds, stride: (available + positions - 1) / positions)
+    let priced = SampleRecorder(
+      sample: pricingSample, bounds: bounds, stride: 1, meter: thresholds?.pricing)
     try run(
-      [
-        (text.training, training),
-        (pricing, SampleRecorder(sample: pricingSample, rule: rule, stride: 1)),
-      ], progress: progress, isCancelled: isCancelled)
+      [(text.training, training), (pricing, priced)], progress: { progress(.sample, $0, $1) },
+      isCancelled: isCancelled)
     return Recording(
-      training: training, trainingSample: trainingSample, pricingSample: pricingSample)
+      training: training, trainingSample: trainingSample, pricingSample: pricingSample,
+      thresholds: thresholds)
+  }
+
+  /// Which pre-activations fire, for each layer.
+  func bounds(_ thresholds: [Float?]?) -> [FiringBounds] {
+    store.manifest.bundles.indices.map { layer in
+      if let rule { return FiringBounds(above: rule.threshold) }
+      return FiringBounds(
+        store.configuration.activation, magnitudeAbove: thresholds?[layer] ?? 0)
+    }
   }
 
   /// Records the pricing text only, the states in f32 and before or after their norm, as the
   /// store's predictors take them.
   func recordPricing(
-    progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
+    thresholds: RecordedThresholds?, progress: (CalibrationStage, Int, Int) -> Void,
+    isCancelled: () -> Bool
   ) throws -> (recorder: SampleRecorder, sample: ActivationSample) {
     let layers = store.calibration?.layers ?? []
     let positions = try memory.pricingPositions(
       limit: options.decoder.storage.memoryLimit,
       available: text.pricing.reduce(0) { $0 + $1.count },
       predictorByteCount: layers.map(\.predictorByteCount).max() ?? 0)
-    let chunks = pricedChunks(positions)
+    let chunks = Self.thinned(text.pricing, positions)
     let sample = try sample(
       capacity: chunks.count * (chunks.first?.count ?? 0), stateFormat: .f32)
     let recorder = SampleRecorder(
-      sample: sample, rule: rule, stride: 1, inputs: layers.map(\.input))
-    try run([(chunks, recorder)], progress: progress, isCancelled: isCancelled)
+      sample: sample, bounds: bounds(thresholds?.values), stride: 1,
+      inputs: layers.map(\.input), meter: thresholds?.pricing)
+    try run(
+      [(chunks, recorder)], progress: { progress(.sample, $0, $1) }, isCancelled: isCancelled)
     return (recorder, sample)
   }
 
-  /// Runs the dense model over chunks, each before the eyes of its recorder.
-  private func run(
-    _ parts: [(chunks: [[Int32]], recorder: SampleRecorder)],
-    progress: (CalibrationStage, Int, Int) -> Void, isCancelled: () -> Bool
+  /// Runs the dense model over chunks, each before the eyes of its observer.
+  func run(
+    _ parts: [(chunks: [[Int32]], observer: any TextObserver)],
+    progress: (Int, Int) -> Void, isCancelled: () -> Bool
   ) throws {
     let decoder = try decoder(store) {
-      $0.callerItems.append(memory.recording)
+      $0.callerItems.append(memory.recording(isMetered: mode == .threshold))
       // Whole experts are observed.
       if store.configuration.routing != nil { $0.sparsity = .dense }
     }
     defer { decoder.observer = nil }
     let total = parts.reduce(0) { $0 + $1.chunks.reduce(0) { $0 + $1.count } }
     var done = 0
-    for (chunks, recorder) in parts {
-      decoder.observer = recorder
+    for (chunks, observer) in parts {
+      decoder.observer = observer
       for chunk in chunks {
-        recorder.beginChunk(tokenCount: chunk.count, isRecorded: true)
+        observer.beginChunk(tokenCount: chunk.count)
         decoder.reset()
         try unsafe decoder.forward(
           chunk, promptEnd: chunk.count, logits: .none, isCancelled: isCancelled,
-          progress: { progress(.sample, done + $0, total) }, onLogits: { _, _ in })
-        recorder.finish()
-        if let failure = recorder.failure { throw failure }
+          progress: { progress(done + $0, total) }, onLogits: { _, _ in })
+        observer.finish()
+        if let failure = observer.failure { throw failure }
         done += chunk.count
       }
     }
   }
 
-  /// Chunks of the pricing text whose layers are priced: as many as make so many positions, evenly
-  /// over all, at least one.
-  private func pricedChunks(_ positions: Int) -> [[Int32]] {
-    let most = max(1, positions / (text.pricing.first?.count ?? 1))
-    guard text.pricing.count > most else { return text.pricing }
-    return (0..<most).map { text.pricing[$0 * text.pricing.count / most] }
+  /// As many chunks as make so many positions, evenly over all, at least one.
+  static func thinned(_ chunks: [[Int32]], _ positions: Int) -> [[Int32]] {
+    let most = max(1, positions / (chunks.first?.count ?? 1))
+    guard chunks.count > most else { return chunks }
+    return (0..<most).map { chunks[$0 * chunks.count / most] }
   }
 
   private func sample(

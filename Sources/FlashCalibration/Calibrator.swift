@@ -4,7 +4,8 @@ internal import FlashModel
 package import FlashWeights
 internal import FlashWindow
 
-/// Makes a store's predictors, orders its neurons, and prices what that does.
+/// Makes a store's predictors, or the thresholds of a model without silent neurons, orders its
+/// neurons, and prices what that does.
 ///
 /// The model runs over the text; layer by layer predictors are made of what was recorded; the new
 /// store is written beside the old one, priced through the mode as it decodes, and exchanged. One
@@ -17,11 +18,12 @@ package struct Calibrator {
     package var modelByteCount: Int
   }
 
-  /// A layer's predictor in words, for the table.
+  /// A layer's predictor or threshold in words, for the table.
   package struct LayerOutcome: Sendable {
     package var kind: PredictorKind
     package var rank: Int
     package var format: RowFormat?
+    package var threshold: Float?
     package var order: NeuronOrderKind
     /// For windows 1...16: of the neurons that fire for a token, the part that none of that many
     /// tokens before it had.
@@ -31,42 +33,27 @@ package struct Calibrator {
   let store: WeightStore
   let text: CalibrationText
   let options: CalibrationOptions
-  let rule: FiringRule
+  /// Nil where no neuron is ever silent: those are given thresholds.
+  let rule: FiringRule?
   let kernels: Kernels
   let threadCount: Int
 
-  /// - Throws: `CalibrationError.nothingIsSilent` or `hasExperts`.
-  package init(
-    store: WeightStore, text: CalibrationText, options: CalibrationOptions
-  ) throws(CalibrationError) {
-    let configuration = store.configuration
-    try Self.check(configuration)
-    guard let rule = FiringRule(configuration) else {
-      preconditionFailure("what was checked has a rule")
-    }
+  package init(store: WeightStore, text: CalibrationText, options: CalibrationOptions) {
     self.store = store
     self.text = text
     self.options = options
-    self.rule = rule
+    rule = FiringRule(store.configuration)
     kernels = Kernels(options.decoder.instructionSet ?? .best)
     threadCount = max(1, options.decoder.threadCount ?? WorkerPool.physicalCoreCount)
   }
 
-  /// Whether a model has neurons that are silent at times, so that predicting pays.
-  ///
-  /// - Throws: `CalibrationError.nothingIsSilent` or `hasExperts`.
-  package static func check(_ configuration: ModelConfiguration) throws(CalibrationError) {
-    guard FiringRule(configuration) == nil else { return }
-    let (architecture, activation) = (
-      configuration.architecture, configuration.activation.rawValue
-    )
-    throw configuration.routing == nil
-      ? .nothingIsSilent(architecture: architecture, activation: activation)
-      : .hasExperts(architecture: architecture, activation: activation)
-  }
+  /// The lossy mode that is priced.
+  var mode: Certificate.Mode { rule == nil ? .threshold : .predicted }
 
   /// Bytes that predictors may take.
-  var budget: Int { Int(options.budgetFraction * Double(store.modelByteCount)) }
+  var budget: Int {
+    mode == .threshold ? 0 : Int(options.budgetFraction * Double(store.modelByteCount))
+  }
 
   /// The most bytes of one layer's predictor: four times its share.
   var byteLimit: Int { min(budget, 4 * budget / max(1, store.configuration.layers.count)) }
@@ -89,7 +76,10 @@ package struct Calibrator {
     BLAS.setThreadCount(threadCount)
     do {
       let recording = try record(progress: progress, isCancelled: isCancelled)
-      let layers = try makePredictors(recording, progress: progress, isCancelled: isCancelled)
+      let layers =
+        try mode == .threshold
+        ? arrangeLayers(recording, progress: progress, isCancelled: isCancelled)
+        : makePredictors(recording, progress: progress, isCancelled: isCancelled)
       let draft = CalibrationDraft(
         layers: layers.map(\.draft), countedTokens: recording.training.positionCount,
         generator: options.generator)

@@ -98,36 +98,6 @@ struct CalibrationTextTests {
   }
 }
 
-struct SilentNeuronTests {
-  @Test func aModelWithoutSilentNeuronsIsRefusedWithWhatToUseInstead() {
-    let model = TinyModel(family: .llama, seed: 1, activation: .silu)
-    #expect(
-      throws: CalibrationError.nothingIsSilent(
-        architecture: "LlamaForCausalLM", activation: "silu")
-    ) { try Calibrator.check(model.configuration) }
-    let error = CalibrationError.nothingIsSilent(
-      architecture: "LlamaForCausalLM", activation: "silu")
-    for word in ["silu", "no neuron is ever silent", "dense", "auto", "threshold", "planned"] {
-      #expect("\(error)".contains(word))
-    }
-    for family in [TinyModel.Family.llama, .turboSparseMixtral] {
-      #expect(throws: Never.self) {
-        try Calibrator.check(TinyModel(family: family, seed: 1).configuration)
-      }
-    }
-  }
-
-  @Test func aMixtureWhoseExpertsHaveNoSilentNeuronsIsRefused() {
-    let model = TinyModel(family: .mixtral, seed: 1)
-    let error = #expect(throws: CalibrationError.self) {
-      try Calibrator.check(model.configuration)
-    }
-    for word in ["MixtralForCausalLM", "silu", "experts", "exactly", "dense or auto"] {
-      #expect(error?.description.contains(word) == true)
-    }
-  }
-}
-
 struct WindowCurveTests {
   @Test(arguments: [3, 17, 60])
   func theCurveEqualsAPlainCount(chunkLength: Int) {

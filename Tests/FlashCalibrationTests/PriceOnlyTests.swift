@@ -185,7 +185,7 @@ struct PriceOnlyTests {
   @Test func dryRunAndCancellingLeaveTheStoreAsItWas() throws {
     let folder = try ProjectFiles.TemporaryFolder()
     let (store, _) = try Self.store(.llama, in: folder.path)
-    let calibrator = try Calibrator(store: store, text: Self.text, options: Self.options())
+    let calibrator = Calibrator(store: store, text: Self.text, options: Self.options())
     _ = try calibrator.priceOnly(isInstalled: false)
     #expect(throws: CalibrationError.cancelled) {
       _ = try calibrator.priceOnly(isCancelled: { true })
@@ -200,7 +200,7 @@ struct PriceOnlyTests {
     let folder = try ProjectFiles.TemporaryFolder()
     try TinyModel(family: .llama, seed: 5).write(to: folder.path + "/checkpoint")
     let converted = try ConvertedStore(folder.path + "/checkpoint", .f32)
-    let calibrator = try Calibrator(
+    let calibrator = Calibrator(
       store: converted.store, text: Self.text, options: Self.options())
     let error = #expect(throws: CalibrationError.self) { _ = try calibrator.priceOnly() }
     #expect(error?.description.contains("has no predictors") == true)

@@ -29,13 +29,12 @@ struct SampleTests {
       folder: FileManager.default.temporaryDirectory.path, kernels: Kernels(.best))
     let recorder = SampleRecorder(
       sample: sample,
-      rule: FiringRule(
-        store.configuration.activation, threshold: store.configuration.firingThreshold)!,
+      bounds: bundles.map { _ in FiringBounds(above: store.configuration.firingThreshold) },
       stride: stride)
     let decoder = try Decoder(store: store, options: options)
     decoder.observer = recorder
     for _ in 0..<2 {
-      recorder.beginChunk(tokenCount: tokens.count, isRecorded: true)
+      recorder.beginChunk(tokenCount: tokens.count)
       decoder.reset()
       try unsafe decoder.forward(tokens, logits: .none) { _, _ in }
     }

@@ -35,6 +35,9 @@ import Testing
     (["--sparsity", "predicted", "-p", "x"], 64, "`flashrun calibrate STORE -f TEXT`"),
     (["plan", "--sparsity", "predicted"], 64, "needs a certificate, which this store has not"),
     (["--sparsity", "threshold", "-p", "x"], 64, "--sparsity exact loses nothing"),
+    (["calibrate", "--active", "0", "--self-text", "9"], 64, "must be between 0 and 1"),
+    (["calibrate", "--active", "0.4", "--target-recall", "0.9"], 64, "not both"),
+    (["calibrate", "--price-only", "--active", "0.4"], 64, "have no place"),
     (["--isa", "sse9", "-p", "x"], 64, "--isa 'sse9' is not one of auto, scalar"),
     (
       ["--cache-policy", "lru", "--window", "4", "-p", "x"], 64, "belongs to --cache-policy window"

@@ -3,7 +3,7 @@ internal import FlashModel
 internal import FlashWeights
 
 /// Records what a decoder's feed-forward parts see and answer, and counts firings.
-final class SampleRecorder: FeedForwardObserver {
+final class SampleRecorder: TextObserver {
   /// Of one layer, over all positions that passed.
   struct Counts {
     /// How often each neuron fired.
@@ -28,11 +28,13 @@ final class SampleRecorder: FeedForwardObserver {
   /// The first write that failed; the recording is then of no use.
   private(set) var failure: StoreError?
   private let sample: ActivationSample
-  private let threshold: Float
+  /// Which pre-activations fire, for each layer.
+  private let bounds: [FiringBounds]
+  /// Sees what the recorder sees; nil: nobody does.
+  private let meter: MagnitudeMeter?
   private let stride: Int
   /// For each layer which of its states are recorded.
   private let inputs: [PredictorInput]
-  private var isRecording = false
   private var chunkStart = 0
   /// Positions of this chunk that have passed each layer.
   private var passed: [Int]
@@ -49,25 +51,26 @@ final class SampleRecorder: FeedForwardObserver {
   private var outputs: [Float] = []
 
   /// - Parameters:
+  ///   - bounds: which pre-activations fire, for each layer.
   ///   - stride: every so manieth position is kept.
   ///   - inputs: for each layer the states that are recorded; nil: the normed ones.
   init(
-    sample: ActivationSample, rule: FiringRule, stride: Int, inputs: [PredictorInput]? = nil
+    sample: ActivationSample, bounds: [FiringBounds], stride: Int,
+    inputs: [PredictorInput]? = nil, meter: MagnitudeMeter? = nil
   ) {
     self.sample = sample
     self.inputs = inputs ?? sample.bundles.map { _ in .feedForwardNorm }
-    threshold = rule.threshold
+    self.bounds = bounds
+    self.meter = meter
     self.stride = stride
     counts = sample.bundles.map(Counts.init)
     passed = sample.bundles.map { _ in 0 }
   }
 
-  /// Begins a chunk of text of so many tokens.
-  func beginChunk(tokenCount: Int, isRecorded: Bool) {
+  func beginChunk(tokenCount: Int) {
     finish()
-    isRecording = isRecorded
     for layer in passed.indices { passed[layer] = 0 }
-    if isRecorded, let counted = sample.bundles.firstIndex(where: { $0.neuronCount > 0 }) {
+    if let counted = sample.bundles.firstIndex(where: { $0.neuronCount > 0 }) {
       sample.beginChunk(at: sample.positionCount(layer: counted))
     }
     chunkStart = positionCount
@@ -84,7 +87,7 @@ final class SampleRecorder: FeedForwardObserver {
     var states: [Float] = []
     places = Array(repeating: nil, count: tokenCount)
     for token in 0..<tokenCount
-    where isRecording && (first + token) % stride == 0 && place < sample.capacity {
+    where (first + token) % stride == 0 && place < sample.capacity {
       places[token] = place
       place += 1
       unsafe states.append(
@@ -116,16 +119,20 @@ final class SampleRecorder: FeedForwardObserver {
     preActivations: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int, count: Int,
     layer: Int
   ) {
+    unsafe meter?.observe(
+      preActivations: preActivations, stride: stride, tokenCount: tokenCount, first: first,
+      count: count, layer: layer)
+    let bounds = bounds[layer]
     for token in 0..<tokenCount {
       let values = unsafe UnsafeBufferPointer(
         start: preActivations + token * stride, count: count)
-      unsafe counts[layer].add(values, first: first, threshold: threshold)
+      unsafe counts[layer].add(values, first: first, bounds)
     }
     let neuronCount = sample.bundles[layer].neuronsPerExpert
     let wordCount = LayerSample.wordCount(neuronCount)
     for (index, kept) in kept.enumerated() {
       let values = unsafe preActivations + kept.row * stride
-      for place in 0..<count where unsafe values[place] > threshold {
+      for place in 0..<count where unsafe bounds.fires(values[place]) {
         let neuron = (first + place) % neuronCount
         masks[index * wordCount + neuron / 64] |= 1 << UInt64(neuron % 64)
       }
@@ -136,6 +143,9 @@ final class SampleRecorder: FeedForwardObserver {
     outputs: UnsafePointer<Float>, stride: Int, tokenCount: Int, first: Int,
     neurons: UnsafePointer<Int32>?, count: Int, layer: Int
   ) {
+    unsafe meter?.observe(
+      outputs: outputs, stride: stride, tokenCount: tokenCount, first: first, neurons: neurons,
+      count: count, layer: layer)
     let neuronCount = sample.bundles[layer].neuronsPerExpert
     for (index, kept) in kept.enumerated() {
       let values = unsafe outputs + kept.row * stride
@@ -179,10 +189,10 @@ final class SampleRecorder: FeedForwardObserver {
 }
 
 extension SampleRecorder.Counts {
-  mutating func add(_ values: UnsafeBufferPointer<Float>, first: Int, threshold: Float) {
+  mutating func add(_ values: UnsafeBufferPointer<Float>, first: Int, _ bounds: FiringBounds) {
     let span = values.indices
     unsafe firings.withUnsafeMutableBufferPointer { firings in
-      for index in span { unsafe firings[first + index] += values[index] > threshold ? 1 : 0 }
+      for index in span { unsafe firings[first + index] += bounds.fires(values[index]) ? 1 : 0 }
     }
     unsafe sums.withUnsafeMutableBufferPointer { sums in
       for index in span { unsafe sums[first + index] += Double(values[index]) }

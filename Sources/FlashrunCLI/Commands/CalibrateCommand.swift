@@ -1,25 +1,31 @@
 internal import ArgumentParser
 internal import FlashCalibration
 internal import FlashIO
+internal import FlashKernels
 internal import FlashModel
 internal import FlashWeights
 internal import Flashrun
 
-/// `calibrate`: predictors, an order of neurons and a certificate for a store, from text.
+/// `calibrate`: predictors or thresholds, an order of neurons and a certificate for a store, from
+/// text.
 struct CalibrateCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "calibrate",
-    abstract: "Train predictors and write a certificate of what they cost.",
+    abstract: "Make predictors or thresholds and write a certificate of what they cost.",
     discussion: """
       The model runs over a text, cut into chunks of -c tokens; of what its neurons do there \
       predictors are made, and priced on text that did not train them: the last part of the text, \
       or --price-file. The store is replaced when all is done, and until then stays as it was.
 
+      A model without silent neurons (SwiGLU, GeGLU, GELU) is given a threshold for each layer: \
+      neurons whose gate is below it are left out by --sparsity threshold. All layers keep the \
+      same part of what their neurons contribute: as much as --active leaves, or --target-recall.
+
       --self-text lets the model write the text: pieces that begin with a random token and go on \
       at temperature 1, as in LLM-QAT (arXiv 2305.17888).
 
-      --price-only makes no predictors: it prices those that the store has, PowerInfer's for \
-      example, on all of the text.
+      --price-only makes none: it prices those that the store has, PowerInfer's for example, on \
+      all of the text.
       """)
 
   @OptionGroup(title: "Model") var model: ModelOptions
@@ -28,9 +34,15 @@ struct CalibrateCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Of what firing neurons contribute, the part to predict. (default: 0.99)",
+      "Of what firing neurons contribute, the part to predict or to keep. (default: 0.99)",
       valueName: "part"))
   var targetRecall: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Of a token's neurons, the part that passes the thresholds. (default: 0.5)",
+      valueName: "part"))
+  var active: Double?
 
   @Option(
     help: ArgumentHelp(
@@ -46,7 +58,7 @@ struct CalibrateCommand: AsyncParsableCommand {
       valueName: "n"))
   var seed: UInt64?
 
-  @Flag(help: "Price the predictors that the store has, on all of the text; train none.")
+  @Flag(help: "Price what the store has, on all of the text; make nothing.")
   var priceOnly = false
 
   @Flag(help: "Print the certificate and leave the store as it is.")
@@ -67,8 +79,8 @@ struct CalibrateCommand: AsyncParsableCommand {
       console: console, converts: settings.isOn(flags.convert, "convert")
     ).store(named: named)
     let store = try WeightStore.open(path)
-    try Calibrator.check(store.configuration)
-    if priceOnly, store.calibration?.predicts != true {
+    try check(store)
+    if priceOnly, store.calibration?.isPriceable != true {
       throw CalibrationError.nothingToPrice(store: path)
     }
     let flag = CancellationFlag()
@@ -76,7 +88,7 @@ struct CalibrateCommand: AsyncParsableCommand {
     let text = try await self.text.load(
       store, flags: flags, settings: settings, seed: seed ?? 1, pricesAll: priceOnly,
       console: console, flag: flag)
-    let calibrator = try Calibrator(
+    let calibrator = Calibrator(
       store: store, text: text, options: try options(store, settings))
     console.notice(
       "\(text.training.count) chunks train, \(text.pricing.count) price, "
@@ -100,14 +112,38 @@ struct CalibrateCommand: AsyncParsableCommand {
     if let targetRecall, !(targetRecall > 0 && targetRecall < 1) {
       throw Failure(.usage, "--target-recall \(targetRecall): it must be between 0 and 1")
     }
-    if priceOnly, targetRecall != nil || budget != nil {
+    if let active, !(active > 0 && active < 1) {
+      throw Failure(.usage, "--active \(active): it must be between 0 and 1")
+    }
+    if active != nil, targetRecall != nil {
+      throw Failure(.usage, "give --active or --target-recall, not both")
+    }
+    if priceOnly, targetRecall != nil || budget != nil || active != nil {
       throw Failure(
         .usage,
-        "--price-only takes predictors as they are: --target-recall and --budget have no "
-          + "place")
+        "--price-only takes what the store has as it is: --target-recall, --active and --budget "
+          + "have no place")
     }
     if flags.sparsity != nil {
-      throw Failure(.usage, "calibrate runs the model dense and predicted: --sparsity has no place")
+      throw Failure(
+        .usage, "calibrate runs the model dense and as it prices it: --sparsity has no place")
+    }
+  }
+
+  /// Whether the flags go with the model.
+  private func check(_ store: WeightStore) throws(Failure) {
+    let configuration = store.configuration
+    if active != nil, configuration.hasSilentNeurons {
+      throw Failure(
+        .usage,
+        "--active is for models without silent neurons: which neurons of this one fire, its "
+          + "\(configuration.activation.rawValue) decides")
+    }
+    if budget != nil, !configuration.hasSilentNeurons {
+      throw Failure(
+        .usage,
+        "--budget is for predictors: this model's neurons (\(configuration.activation.rawValue)) "
+          + "are given thresholds, which take no room")
     }
   }
 
@@ -116,7 +152,8 @@ struct CalibrateCommand: AsyncParsableCommand {
   ) throws -> CalibrationOptions {
     var options = CalibrationOptions()
     options.decoder = try flags.engineOptions(settings).resolved(for: store).decoder
-    options.targetRecall = targetRecall ?? options.targetRecall
+    options.targetRecall = targetRecall
+    options.activity = active ?? options.activity
     options.seed = seed ?? options.seed
     options.generator = Version.generator
     switch budget {
@@ -141,8 +178,8 @@ private final class StageProgress {
       finish()
       let unit: ProgressReporter.Unit =
         switch stage {
-        case .sample, .price: .items("tok")
-        case .predictors: .items("layers")
+        case .thresholds, .sample, .price: .items("tok")
+        case .predictors, .order: .items("layers")
         case .store: .bytes
         }
       current = (stage, ProgressReporter(stage.rawValue, unit: unit, console: console))
