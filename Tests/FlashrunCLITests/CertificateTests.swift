@@ -84,6 +84,66 @@ import Testing
     #expect(!dense.error.contains("--sparsity predicted"))
   }
 
+  /// A SwiGLU model with made-up thresholds, and the same without.
+  private static func smooth(calibrated: Bool) throws -> ConvertedStore {
+    let folder = try ProjectFiles.TemporaryFolder()
+    var model = TinyModel(
+      family: .llama, seed: 3, keyValueHeads: [2, 2, 2], feedForwardWidth: 96, activation: .silu)
+    model.hasTokenizer = false
+    try model.write(to: folder.path + "/tiny")
+    let converted = try ConvertedStore(folder.path + "/tiny", .q8_0)
+    guard calibrated else { return converted }
+    _ = try TestCalibration.install(
+      TestCalibration.thresholds(converted.store, 0.25, seed: 1), in: converted.store)
+    return converted
+  }
+
+  @Test func aRunByThresholdPrintsItsPriceAndInspectTheThresholds() throws {
+    let converted = try Self.smooth(calibrated: true)
+    let store = converted.store.path
+    let arguments = ["logits", store, "--tokens", "1,2,3", "-o", "/dev/null"]
+    let outcome = try Tool.run(arguments + ["--sparsity", "threshold"])
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let price = "certificate  active 12.0%, keeping 99.6% · perplexity +0.6% · KL 0.004"
+    #expect(outcome.error.contains(price), "\(outcome.error)")
+    let dense = try Tool.run(arguments)
+    #expect(dense.status == 0 && !dense.error.contains("certificate"))
+    let text = try Tool.run(["inspect", store]).output
+    for word in ["threshold", "0.25", "kept", "20.120 +/- 0.500 threshold"] {
+      #expect(text.contains(word), "\(word) in \(text)")
+    }
+    #expect(!text.contains("predictors"))
+    let plan = try Tool.run(["plan", store, "--sparsity", "threshold", "--json"])
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(plan.output.utf8)) as? [String: Any])
+    #expect(object["mode"] as? String == "threshold")
+    #expect(try Tool.run(["verify", store]).status == 0)
+    #expect(try Tool.run(["doctor", store]).output.contains("threshold changes perplexity"))
+    let table = try Tool.run([
+      "bench", store, "--compare-modes", "-p", "4", "-n", "2", "-t", "1", "-o", "csv",
+      "--mem-limit", "1G",
+    ])
+    #expect(table.status == 0, "\(table.error)")
+    #expect(table.output.contains("threshold") && table.output.contains("dense"))
+  }
+
+  @Test func withoutThresholdsCalibrateIsNamed() throws {
+    let converted = try Self.smooth(calibrated: false)
+    let store = converted.store.path
+    let logits = ["logits", store, "--tokens", "1", "-o", "/dev/null", "--sparsity"]
+    let cases: [([String], String)] = [
+      (logits + ["threshold"], "flashrun calibrate STORE"),
+      (logits + ["predicted"], "--sparsity threshold"),
+      (["calibrate", store, "--self-text", "9", "--budget", "3%"], "are given thresholds"),
+      (["calibrate", store, "--self-text", "9", "--price-only"], "no predictors or thresholds"),
+    ]
+    for (arguments, words) in cases {
+      let outcome = try Tool.run(arguments)
+      #expect(outcome.status == 64, "\(arguments)")
+      #expect(outcome.error.contains(words), "\(outcome.error)")
+    }
+  }
+
   @Test func aCertificateOfAnotherStoreIsRefused() throws {
     let own = try Self.calibrated.get().store
     let other = try ConvertedStore.sample(.q4_0)

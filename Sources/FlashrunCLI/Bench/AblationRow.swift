@@ -61,7 +61,7 @@ struct AblationRow: Sendable {
       + "\(times(first.bytesPerToken, bytesPerToken)) fewer bytes, "
       + "\(times(first.ioMilliseconds, ioMilliseconds)) less I/O time, "
       + "\(times(first.milliseconds, milliseconds)) as fast; all rows "
-      + (configuration.mode == .predicted ? "of one mode " : "") + "chose the same tokens"
+      + (configuration.mode.isLossy ? "of one mode " : "") + "chose the same tokens"
   }
 
   func record(_ model: ModelLabel) -> BenchRecord {

@@ -22,8 +22,12 @@ struct AblationRun: Sendable {
   private var store: WeightStore { passes.store }
   private var console: Console { passes.console }
   private var flag: CancellationFlag { passes.flag }
-  private var isSparse: Bool { store.configuration.hasSilentNeurons }
-  private var steps: [AblationStep] { AblationStep.steps(for: store.configuration) }
+  /// Whether neurons are left out.
+  private var isSparse: Bool {
+    store.configuration.hasSilentNeurons
+      || optionSets.contains { $0.decoder.sparsity == .threshold }
+  }
+  private var steps: [AblationStep] { AblationStep.steps(isSparse: isSparse) }
   /// Whether predictors say what fires.
   private var isPredicted: Bool {
     optionSets.contains { $0.decoder.sparsity == .predicted }
@@ -42,7 +46,8 @@ struct AblationRun: Sendable {
     if !isSparse {
       console.notice(
         "no neuron of this model is ever silent (\(store.configuration.activation.rawValue)), so "
-          + "there is nothing that sparsity, a window or bundling could save")
+          + "there is nothing that sparsity, a window or bundling could save without "
+          + "--sparsity threshold")
     }
     // Everything that can be refused is, before gigabytes are written or read.
     for options in optionSets { _ = try configurations(options, parts: nil) }
@@ -96,7 +101,7 @@ struct AblationRun: Sendable {
     var expected: [Bool: [[Int32]]] = [:]
     for (step, configuration) in zip(steps, configurations) where !flag.isCancelled {
       guard let outcome = try passes.measure(configuration, &text) else { break }
-      let isLossy = configuration.mode == .predicted
+      let isLossy = configuration.mode.isLossy
       guard expected[isLossy] == nil || expected[isLossy] == outcome.tokens else {
         throw Failure(
           .failure,

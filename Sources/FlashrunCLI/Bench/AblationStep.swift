@@ -18,9 +18,9 @@ enum AblationStep: String, CaseIterable, Sendable {
   /// Reads go on while there is arithmetic.
   case overlap
 
-  /// The steps that a model can take: those in between need neurons that are silent.
-  static func steps(for configuration: ModelConfiguration) -> [AblationStep] {
-    configuration.hasSilentNeurons ? allCases : [.naive, .hybrid, .overlap]
+  /// The steps that a model can take: those in between need neurons that are left out.
+  static func steps(isSparse: Bool) -> [AblationStep] {
+    isSparse ? allCases : [.naive, .hybrid, .overlap]
   }
 
   var title: String {
@@ -45,7 +45,8 @@ enum AblationStep: String, CaseIterable, Sendable {
   /// The options of a run that goes so far and no further.
   func options(_ options: EngineOptions, isSparse: Bool, parts: SeparateParts?) -> EngineOptions {
     var options = options
-    let sparse = options.decoder.sparsity == .predicted ? SparsityChoice.predicted : .exact
+    let asked = options.decoder.sparsity
+    let sparse = [.predicted, .threshold].contains(asked) ? asked : .exact
     options.decoder.sparsity = isSparse && has(.sparsity, in: Self.allCases) ? sparse : .dense
     options.decoder.storage.overlapsReads = self == .overlap
     options.decoder.storage.separateParts = readsSeparateParts ? parts : nil

@@ -4,11 +4,11 @@ internal import FlashWeights
 internal import FlashWindow
 internal import Flashrun
 
-/// `bench --compare-modes`: the same prompts dense, exact and predicted, the sparse ones under each
-/// policy of the window.
+/// `bench --compare-modes`: the same prompts dense, exact and predicted, or dense and by threshold,
+/// the sparse ones under each policy of the window.
 ///
-/// Rows that lose nothing must choose the same tokens, and so must those that predict, whatever the
-/// policy.
+/// Rows that lose nothing must choose the same tokens, and so must those of a lossy mode, whatever
+/// the policy.
 struct ModeComparison: Sendable {
   var passes: DecodePasses
   /// A limit and thread count each.
@@ -27,7 +27,7 @@ struct ModeComparison: Sendable {
   func run() throws {
     // What does not fit is said before anything is measured.
     let sets = try optionSets.map { try configurations($0) }
-    let isSparse = store.configuration.hasSilentNeurons
+    let isSparse = sets.contains { $0.contains { $0.configuration.mode != .dense } }
     var text = PromptText(store.configuration, isWritten: isSparse, seed: seed)
     for set in sets where !passes.flag.isCancelled {
       // The quickest configuration writes the prompts.
@@ -66,8 +66,10 @@ struct ModeComparison: Sendable {
           options.decoder.storage.policy = policy
           entries.append(Entry(configuration: try configuration(options), policy: policy))
         }
-      } catch let failure as Failure where failure.status == .doesNotFit && mode == .exact {
-        passes.console.notice("exact is left out: \(failure.message)")
+      } catch let failure as Failure
+        where failure.status == .doesNotFit && [.exact, .threshold].contains(mode)
+      {
+        passes.console.notice("\(mode.rawValue) is left out: \(failure.message)")
       }
     }
     return entries
@@ -82,9 +84,10 @@ struct ModeComparison: Sendable {
   /// The modes that the model can run in.
   private var modes: [SparsityChoice] {
     guard store.configuration.hasSilentNeurons else {
+      if certificate != nil { return [.dense, .threshold] }
       passes.console.notice(
         "no neuron of this model is ever silent (\(store.configuration.activation.rawValue)): "
-          + "dense is its only mode")
+          + "dense is its only mode without thresholds (`flashrun calibrate STORE -f TEXT`)")
       return [.dense]
     }
     guard certificate != nil else {
@@ -102,7 +105,7 @@ struct ModeComparison: Sendable {
     var dense: Double?
     for entry in entries where !passes.flag.isCancelled {
       guard let outcome = try passes.measure(entry.configuration, &text) else { break }
-      let isLossy = entry.configuration.mode == .predicted
+      let isLossy = entry.configuration.mode.isLossy
       guard expected[isLossy] == nil || expected[isLossy] == outcome.tokens else {
         throw Failure(
           .failure,

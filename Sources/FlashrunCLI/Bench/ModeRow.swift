@@ -13,7 +13,7 @@ struct ModeRow: Sendable {
   var certificate: Certificate?
 
   private var configuration: BenchConfiguration { entry.configuration }
-  private var isLossy: Bool { configuration.mode == .predicted }
+  private var isLossy: Bool { configuration.mode.isLossy }
   private var rates: [Double] {
     outcome.samples.map { Double(test.generationCount) * 1e9 / Double(max(1, $0.nanoseconds)) }
   }

@@ -28,8 +28,7 @@ struct SpeedRun: Sendable {
   ///
   /// - Throws: what opening a model and generating throws.
   func run() throws {
-    let isWritten =
-      store.configuration.hasSilentNeurons && configurations.contains { $0.mode != .dense }
+    let isWritten = configurations.contains { $0.mode != .dense }
     var text = PromptText(store.configuration, isWritten: isWritten, seed: seed)
     var notes: [String] = []
     for configuration in configurations where !flag.isCancelled {

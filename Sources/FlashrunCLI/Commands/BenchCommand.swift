@@ -197,15 +197,17 @@ struct BenchCommand: AsyncParsableCommand {
       console: console, flag: flag)
   }
 
-  /// Options under which something must go, where nobody chose a limit: `exact` needs some 60 % of
-  /// a model.
+  /// Options under which something must go, where nobody chose a limit: `exact` and `threshold`
+  /// need some 60 % of a model.
   private func limited(_ optionSets: [EngineOptions], _ store: WeightStore) -> [EngineOptions] {
     optionSets.map { options in
       guard options.memoryLimit == .automatic else { return options }
       var options = options
-      let isExact =
-        store.configuration.activation.isSparse && options.decoder.sparsity != .predicted
-      options.memoryLimit = .fractionOfModel(isExact ? 0.65 : 0.5)
+      let sparsity = options.decoder.sparsity
+      let holdsGates =
+        sparsity == .threshold
+        || store.configuration.hasSilentNeurons && sparsity != .predicted
+      options.memoryLimit = .fractionOfModel(holdsGates ? 0.65 : 0.5)
       return options
     }
   }

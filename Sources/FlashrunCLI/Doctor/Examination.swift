@@ -119,16 +119,18 @@ struct Examination {
 
   private func store(_ store: WeightStore) -> [any DoctorCheck] {
     let certificate = store.calibration?.certificate
+    var calibration = CalibrationCheck(
+      isSparse: store.configuration.hasSilentNeurons,
+      certificate: certificate.map { ($0.textName, $0.perplexityChange) },
+      hasPredictors: store.calibration?.isPriceable == true, path: store.path)
+    if store.calibration?.hasThresholds == true { calibration.mode = .threshold }
     return [
       StoreCheck(
         outcome: .opened(
           formatVersion: store.manifest.formatVersion, generator: store.manifest.generator,
           byteCount: store.modelByteCount, isSynthetic: store.manifest.synthetic != nil),
         path: store.path),
-      CalibrationCheck(
-        isSparse: store.configuration.hasSilentNeurons,
-        certificate: certificate.map { ($0.textName, $0.perplexityChange) },
-        hasPredictors: store.calibration?.predicts == true, path: store.path),
+      calibration,
     ]
   }
 }

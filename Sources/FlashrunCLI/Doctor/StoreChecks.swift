@@ -39,13 +39,15 @@ package struct StoreCheck: DoctorCheck {
   }
 }
 
-/// Whether a model that has silent neurons was calibrated.
+/// Whether a model that has silent neurons was calibrated, and at what price a lossy mode runs.
 package struct CalibrationCheck: DoctorCheck {
   package var isSparse: Bool
   /// The text of the certificate and its change of perplexity; nil without one.
   package var certificate: (textName: String, perplexityChange: Double)?
-  /// Whether there are predictors, priced or not.
+  /// Whether there are predictors or thresholds, priced or not.
   package var hasPredictors: Bool
+  /// What is priced.
+  package var mode = Certificate.Mode.predicted
   package var path: String
 
   package init(
@@ -59,14 +61,14 @@ package struct CalibrationCheck: DoctorCheck {
   }
 
   package var finding: Finding {
-    guard isSparse else {
+    guard isSparse || hasPredictors else {
       return Finding("calibration", .pass, "not needed: every neuron is computed")
     }
     guard let certificate else {
       if hasPredictors {
         return Finding(
           "calibration", .warn,
-          "predictors without a price: --sparsity predicted cannot be used",
+          "no price: --sparsity \(mode.rawValue) cannot be used",
           fix: "flashrun calibrate \(path.shellWord) --price-only -f TEXT, or --self-text 2048")
       }
       return Finding(
@@ -76,7 +78,7 @@ package struct CalibrationCheck: DoctorCheck {
     }
     return Finding(
       "calibration", .pass,
-      "on \(certificate.textName); predicted changes perplexity by "
+      "on \(certificate.textName); \(mode.rawValue) changes perplexity by "
         + CertificateSummary.change(certificate.perplexityChange))
   }
 }

@@ -2,16 +2,23 @@ internal import FlashWeights
 
 /// A certificate in one line, and as the footer's JSON has it.
 package struct CertificateSummary: Encodable, Equatable, Sendable {
-  /// Of the firing neurons, the part that is predicted; the second weighs each by what it adds.
+  /// What is priced.
+  package var mode: String
+  /// Of the firing neurons, the part that is predicted; the second weighs each by what it adds, and
+  /// in `threshold` is of all neurons.
   package var recall: Double
   package var weightedRecall: Double
-  /// Predicted over dense perplexity less one.
+  /// Of a token's neurons, the part that is computed.
+  package var activity: Double
+  /// Its perplexity over that of dense less one.
   package var perplexityChange: Double
   package var meanKlDivergence: Double
   package var topTokenAgreement: Double
   package var pricedTokens: Int
 
   init(_ certificate: Certificate) {
+    mode = certificate.pricedMode.rawValue
+    activity = certificate.predictedActivity
     recall = certificate.recall
     weightedRecall = certificate.weightedRecall
     perplexityChange = certificate.perplexityChange
@@ -21,10 +28,14 @@ package struct CertificateSummary: Encodable, Equatable, Sendable {
   }
 
   /// `certificate  recall 99.1% · perplexity +0.6% · KL 0.004 · top-1 97.9% · priced on 8,192
-  /// tokens`.
+  /// tokens`; of thresholds it begins with `active 40.0%, keeping 93.1%`.
   package var line: String {
-    [
-      "certificate  recall \(Self.percent(recall))",
+    let kept = Self.percent(weightedRecall)
+    return [
+      "certificate  "
+        + (mode == Certificate.Mode.threshold.rawValue
+          ? "active \(Self.percent(activity)), keeping \(kept)"
+          : "recall \(Self.percent(recall))"),
       "perplexity \(Self.change(perplexityChange))",
       "KL \(Units.fixed(meanKlDivergence, decimals: 3))",
       "top-1 \(Self.percent(topTokenAgreement))",

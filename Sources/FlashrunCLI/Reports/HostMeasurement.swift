@@ -32,13 +32,18 @@ struct HostMeasurement {
     instructionSet = options.instructionSet ?? .best
     rates = HostRates(arithmetic: [:], memory: nil, device: nil)
     let byteCount = max(Self.leastByteCount, min(Self.wantedByteCount, room))
-    try measureArithmetic(store.manifest, byteCount: byteCount)
+    try measureArithmetic(
+      store.manifest, byteCount: byteCount,
+      isSparse: store.configuration.hasSilentNeurons || options.sparsity == .threshold)
     guard let plan = plans.first(where: \.isWindowed) ?? plans.first(where: { !$0.isResident })
     else { return }
     try measureDevice(store, options.storage, readByteCount: plan.readByteCount, byteCount)
   }
 
-  private mutating func measureArithmetic(_ manifest: StoreManifest, byteCount: Int) throws {
+  /// - Parameter isSparse: whether rows of neurons may lie apart.
+  private mutating func measureArithmetic(
+    _ manifest: StoreManifest, byteCount: Int, isSparse: Bool
+  ) throws {
     let arena = try DirectArena(byteCount: byteCount, prefault: true)
     let pool = WorkerPool(threadCount: threadCount)
     let probe = unsafe ArithmeticProbe(
@@ -47,7 +52,6 @@ struct HostMeasurement {
     for tensor in manifest.tensors where tensor.rows > 1 {
       widths[RowWork(tensor.format)] = tensor.width
     }
-    let isSparse = manifest.configuration.hasSilentNeurons
     for bundle in manifest.bundles {
       for part in bundle.parts {
         let operation: RowWork.Operation = part.role == .down ? .accumulate : .dot

@@ -2,7 +2,31 @@ internal import FlashWeights
 
 /// What the certificate says, layer by layer and for the model.
 extension InspectReport {
-  var predictorTable: TextTable {
+  /// Of predictors, or of thresholds.
+  var calibrationTable: TextTable {
+    layers.contains { $0.predictor?.threshold != nil } ? thresholdTable : predictorTable
+  }
+
+  private var thresholdTable: TextTable {
+    let titles = ["layer", "threshold", "active", "kept", "new in 1", "in 4", "in 16"]
+    let rows = layers.compactMap { layer -> [String]? in
+      guard let predictor = layer.predictor else { return nil }
+      let cells = [
+        String(layer.layer), predictor.threshold.map { Units.threeDigits($0) } ?? "-",
+      ]
+      guard let measured = predictor.measured else {
+        return cells + Array(repeating: "-", count: 5)
+      }
+      let shares =
+        [measured.predictedActivity, measured.weightedRecall]
+        + [1, 4, 16].map { measured.newFractionPerWindow[$0 - 1] }
+      return cells + shares.map(CertificateSummary.percent)
+    }
+    return TextTable(
+      rows: [titles] + rows, alignment: titles.map { _ in TextTable.Alignment.trailing })
+  }
+
+  private var predictorTable: TextTable {
     let titles = [
       "layer", "predictor", "rank", "bytes", "recall", "weighted", "precision", "predicted",
       "active", "new in 1", "in 4", "in 16",
@@ -43,22 +67,25 @@ extension InspectReport {
       "\(Units.bytes(Int(certificate.newBytesPerToken[window - 1]))) in a window of \(window)"
     }
     let share = CertificateSummary.percent(certificate.predictorTimeShare)
-    let rows = [
+    let mode = certificate.pricedMode
+    var rows = [
       [
         "certificate",
         "priced on \(Units.grouped(certificate.pricingTokens)) tokens of \(certificate.textName), "
           + (certificate.trainingTokens > 0
             ? "trained on \(Units.grouped(certificate.trainingTokens)), seed \(certificate.seed)"
-            : "predictors of the model's makers"),
+            : mode == .threshold ? "thresholds as they were" : "predictors of the model's makers"),
       ],
-      ["perplexity", "\(predicted) predicted, \(dense) dense (\(change))"],
+      ["perplexity", "\(predicted) \(mode.rawValue), \(dense) dense (\(change))"],
       ["divergence", "KL \(mean) mean, \(tail) in the 99th percentile; top-1 \(agreement)"],
       ["new bytes a token", windows.joined(separator: ", ")],
-      [
+    ]
+    if mode == .predicted {
+      rows.append([
         "predictors",
         "\(Units.bytes(certificate.predictorByteCount)), \(share) of a token's time",
-      ],
-    ]
+      ])
+    }
     return TextTable(rows: rows, alignment: [.leading, .leading])
   }
 

@@ -4,7 +4,7 @@ internal import FlashModel
 extension InspectReport {
   var text: String {
     var blocks = [header.text, layerTable.text]
-    if layers.contains(where: { $0.predictor != nil }) { blocks.append(predictorTable.text) }
+    if layers.contains(where: { $0.predictor != nil }) { blocks.append(calibrationTable.text) }
     if let certificate { blocks.append(Self.price(certificate).text) }
     blocks.append(totals.text)
     if let note = activityNote { blocks.append(note) }

@@ -38,6 +38,8 @@ struct InspectReport: Encodable {
     var formats: [String]
     var bytes: Int
     var targetRecall: Double
+    /// Above which a neuron is computed; nil where none was chosen.
+    var threshold: Double?
     var measured: Certificate.Layer?
   }
 
@@ -97,7 +99,7 @@ struct InspectReport: Encodable {
   var activityTokens: Int?
   var reuseLags: [Int]?
   var layers: [Layer]
-  /// What predicted sparsity costs; nil for a store without a certificate.
+  /// What the lossy mode costs; nil for a store without a certificate.
   var certificate: Certificate?
   var formats: [FormatTotal]
   var unitCosts: [UnitCost]
@@ -192,7 +194,8 @@ struct InspectReport: Encodable {
     return Predictor(
       kind: layer.kind.rawValue, input: layer.input.rawValue, rank: layer.rank,
       formats: matrices.map(\.format.rawValue), bytes: layer.predictorByteCount,
-      targetRecall: layer.targetRecall, measured: calibration.certificate?.layers[index])
+      targetRecall: layer.targetRecall, threshold: layer.threshold,
+      measured: calibration.certificate?.layers[index])
   }
 
   private static func formats(_ manifest: StoreManifest) -> [FormatTotal] {
