@@ -7,16 +7,12 @@ extension ExpertFeedForward {
   /// Rows multiplied at a time, gate and then up: those of a stride, which lie side by side.
   private static let rowsPerBlock = 64
 
-  /// Computes the first `count` experts of the group into `answers`. Of one token's as many as go
-  /// round belong to a thread each, which reads them from end to end; all threads share the others.
+  /// Adds what the first `count` experts of the group answer to `answers`. Of one token's as many
+  /// as go round belong to a thread each, which reads them from end to end; all threads share the
+  /// others.
   func compute(_ weights: LayerWeights, _ count: Int, tokenCount: Int) {
     let scratch = core.scratch
-    let width = weights.bundles.width
     let group = unsafe scratch.experts.group
-    for index in 0..<count {
-      unsafe (scratch.experts.answers + group[index].firstPair * width).update(
-        repeating: 0, count: group[index].pairCount * width)
-    }
     // An observer is shown what decides before it becomes outputs.
     let isAlone = tokenCount == 1 && core.observer == nil
     let aloneCount = isAlone ? count - count % core.pool.threadCount : 0

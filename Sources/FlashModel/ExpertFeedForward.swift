@@ -53,6 +53,9 @@ struct ExpertFeedForward {
         inputs: core.scratch.normed, unnormed: core.predictorInput(.feedForwardInput),
         tokenCount: tokenCount, layer: layer)
       core.prepareInputs(weights.bundles, tokenCount: tokenCount)
+      let scratch = core.scratch
+      unsafe scratch.experts.answers.update(
+        repeating: 0, count: tokenCount * scratch.shape.activeExpertCount * scratch.shape.width)
       if leavesOut {
         try computeNeurons(weights, layer: layer, tokenCount: tokenCount)
       } else {
@@ -76,8 +79,6 @@ struct ExpertFeedForward {
     let bundles = weights.bundles
     let count = core.loadedExpertCount
     let perExpert = bundles.neuronsPerExpert
-    unsafe scratch.experts.answers.update(
-      repeating: 0, count: tokenCount * scratch.shape.activeExpertCount * bundles.width)
     for index in 0..<count {
       let expert = unsafe Int(scratch.experts.active[index])
       let pairs = scratch.experts.pairs(of: expert)
@@ -130,6 +131,8 @@ struct ExpertFeedForward {
       isMissing = true
     }
     let readsAhead = isMissing && residency.looksAhead
+    // What a meter notes depends on no limit.
+    if meter != nil { try close(&group, weights) }
     if readsAhead || meter != nil {
       try core.lookingAhead { () throws(ReadFailure) in
         try guessNext(after: layer, readsAhead: readsAhead)
@@ -175,11 +178,15 @@ struct ExpertFeedForward {
   // MARK: Looking ahead
 
   /// Notes the experts that the next layer's router would choose, and with `readsAhead` begins to
-  /// read them.
+  /// read them. It is shown the state with what was computed of this layer's experts: of reads for
+  /// a layer of Qwen3-30B-A3B's shape nine in ten are of use then, without it three in four.
   private func guessNext(after layer: Int, readsAhead: Bool) throws(ReadFailure) {
     let layers = neurons.layers
     guard layer + 1 < layers.count else { return }
-    let count = try ExpertRouter(core: core).guess(layers[layer + 1])
+    let state = unsafe core.scratch.experts.guessedState
+    unsafe state.update(from: core.scratch.residual, count: core.configuration.width)
+    unsafe addAnswers(layers[layer], tokenCount: 1, to: state)
+    let count = try unsafe ExpertRouter(core: core).guess(layers[layer + 1], from: state)
     guard count > 0 else { return }
     let guesses = unsafe UnsafeBufferPointer<Int32>(
       start: core.scratch.experts.guesses, count: count)

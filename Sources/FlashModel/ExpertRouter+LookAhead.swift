@@ -17,10 +17,15 @@ extension ExpertRouter {
   /// Writes the experts that a layer's router would choose for the state of the one token, the
   /// likeliest first, to `scratch.experts.guesses`. Returns how many: none where the layer has no
   /// experts.
-  func guess(_ weights: LayerWeights) throws(ReadFailure) -> Int {
+  ///
+  /// - Parameter state: `[width]`; nil: what the layer before began its feed-forward part with.
+  func guess(
+    _ weights: LayerWeights, from state: UnsafePointer<Float>? = nil
+  ) throws(ReadFailure) -> Int {
     guard let router = weights.router, let routing = core.family.routing else { return 0 }
     let scratch = core.scratch.experts
-    try ask(weights, router, routing, 1, of: 1)
+    try unsafe ask(
+      state ?? UnsafePointer(core.scratch.residual), weights, router, routing, 1, of: 1)
     unsafe Self.rank(
       routing.activeCount, of: router.tensor.rows, scratch.logits, into: scratch.guesses)
     return routing.activeCount
@@ -33,7 +38,7 @@ extension ExpertRouter {
     let scratch = core.scratch.experts
     let expertCount = router.tensor.rows
     let asked = min(tokenCount, Self.askedTokenCount)
-    try ask(weights, router, routing, asked, of: tokenCount)
+    try unsafe ask(core.scratch.residual, weights, router, routing, asked, of: tokenCount)
     unsafe scratch.votes.update(repeating: 0, count: expertCount)
     for row in 0..<asked {
       unsafe Self.rank(
@@ -52,10 +57,11 @@ extension ExpertRouter {
     return count
   }
 
-  /// Multiplies the router with the states of some tokens, evenly spread, into
+  /// Multiplies the router with some of `states`, `[tokenCount, width]`, evenly spread, into
   /// `scratch.experts.logits`.
   private func ask(
-    _ weights: LayerWeights, _ router: LayerMatrix, _ routing: ExpertRouting, _ count: Int,
+    _ states: UnsafePointer<Float>, _ weights: LayerWeights, _ router: LayerMatrix,
+    _ routing: ExpertRouting, _ count: Int,
     of tokenCount: Int
   ) throws(ReadFailure) {
     let scratch = core.scratch
@@ -68,7 +74,7 @@ extension ExpertRouter {
       let normed = unsafe scratch.experts.sums + 2 * thread * width
       for row in WorkerPool.split(count: count, parts: threads, granularity: 1, index: thread) {
         let token = (2 * row + 1) * tokenCount / (2 * count)
-        var state = unsafe UnsafePointer(scratch.residual + token * width)
+        var state = unsafe states + token * width
         if let norm {
           unsafe norm.apply(state, into: normed)
           unsafe state = UnsafePointer(normed)

@@ -23,6 +23,8 @@ import FlashWindow
   let answers: UnsafeMutablePointer<Float>
   /// For each thread an answer in plain order and a sum, `[threadCount, 2, width]`.
   let sums: UnsafeMutablePointer<Float>
+  /// What the next layer's input is guessed to be, `[width]`.
+  let guessedState: UnsafeMutablePointer<Float>
   /// The experts that are computed together, `[active]`.
   let group: UnsafeMutablePointer<ExpertWork>
   /// Experts that the next layer is guessed to want, `[active]`, of a chunk more of them; and how
@@ -46,6 +48,7 @@ import FlashWindow
       arena.take(UInt8.self, shape.hasMixedInputs ? inputByteCount : 0))
     unsafe answers = arena.take(Float.self, chunk * active * shape.width)
     unsafe sums = arena.take(Float.self, isThere ? 2 * shape.threadCount * shape.width : 0)
+    unsafe guessedState = arena.take(Float.self, isThere ? shape.width : 0)
     unsafe group = arena.take(ExpertWork.self, active)
     unsafe guesses = arena.take(
       Int32.self, max(active, min(experts, WeightResidency.chunkGuessLimit)))

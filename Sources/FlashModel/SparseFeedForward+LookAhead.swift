@@ -75,7 +75,7 @@ extension SparseFeedForward {
     let layer = group.layer + 1
     guard layer < layers.count, layers[layer].bundles.neuronCount > 0 else { return nil }
     let bundles = layers[layer].bundles
-    let experts = try ExpertRouter(core: core).guess(layers[layer])
+    let experts = try unsafe ExpertRouter(core: core).guess(layers[layer])
     let runs = unsafe core.scratch.guessedRuns
     let count = bundles.neuronsPerExpert
     for index in 0..<max(1, experts) {
